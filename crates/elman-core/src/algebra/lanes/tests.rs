@@ -1,0 +1,91 @@
+//! Accuracy, tails and NaN of the functions, on every instruction set that the processor has.
+
+use super::*;
+
+/// Applies a function to whole registers of numbers.
+struct Apply<'a, F> {
+    function: &'static str,
+    x: &'a [F],
+    y: &'a mut [F],
+}
+
+impl<F: Element> LaneTask<F> for Apply<'_, F> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<Element = F>>(self) {
+        for (x, y) in self.x.chunks_exact(V::COUNT).zip(self.y.chunks_exact_mut(V::COUNT)) {
+            // SAFETY: a whole register of each.
+            unsafe {
+                let x = V::load(x.as_ptr());
+                let value = match self.function {
+                    "exp" => x.exp(),
+                    "tanh" => x.tanh(),
+                    "sigmoid" => x.sigmoid(),
+                    "relu" => x.relu(),
+                    "step" => x.step(),
+                    other => unreachable!("{other}"),
+                };
+                value.store(y.as_mut_ptr());
+            }
+        }
+    }
+}
+
+fn apply<F: Element>(isa: Isa, function: &'static str, x: &[F]) -> Vec<F> {
+    let mut padded = x.to_vec();
+    padded.resize(x.len().next_multiple_of(16), F::constant(0.0));
+    let mut y = padded.clone();
+    // SAFETY: `isa` is one of `available`.
+    unsafe { dispatch(isa, Apply { function, x: &padded, y: &mut y }) };
+    y.truncate(x.len());
+    y
+}
+
+/// Largest relative error against the scalar function in f64, over a grid of x.
+fn worst<F: Element>(isa: Isa, function: &'static str, exact: fn(f64) -> f64, range: f64) -> f64 {
+    let x: Vec<F> = (-4000..=4000).map(|i| F::constant(f64::from(i) / 4000.0 * range)).collect();
+    let y = apply(isa, function, &x);
+    let error = |(x, y): (&F, &F)| {
+        let want = exact(x.to_f64());
+        if want == 0.0 { y.to_f64().abs() } else { ((y.to_f64() - want) / want).abs() }
+    };
+    x.iter().zip(&y).map(error).fold(0.0, f64::max)
+}
+
+#[test]
+fn relative_error_is_a_few_units_in_the_last_place() {
+    for isa in Isa::available() {
+        for (function, exact, range) in
+            [("exp", f64::exp as fn(f64) -> f64, 80.0), ("tanh", f64::tanh, 12.0), ("sigmoid", Real::sigmoid, 80.0)]
+        {
+            // 4 units in the last place; without fused multiply-add the reduction of large arguments costs a little more.
+            let units = if isa == Isa::Plain { 8.0 } else { 4.0 };
+            let single = worst::<f32>(isa, function, exact, range);
+            assert!(single <= units * f64::from(f32::EPSILON), "{isa} {function} f32: {single:e}");
+            let double = worst::<f64>(isa, function, exact, range);
+            assert!(double <= units * f64::EPSILON, "{isa} {function} f64: {double:e}");
+        }
+        // Small arguments keep their relative accuracy.
+        let small = worst::<f32>(isa, "tanh", f64::tanh, 1e-5);
+        assert!(small <= 4.0 * f64::from(f32::EPSILON), "{isa} tanh near 0: {small:e}");
+    }
+}
+
+#[test]
+fn tails_saturate_and_nan_passes() {
+    for isa in Isa::available() {
+        let x = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 200.0, -200.0, 0.0];
+        let tanh = apply(isa, "tanh", &x);
+        assert_eq!((tanh[0], tanh[1], tanh[3], tanh[4], tanh[5]), (1.0, -1.0, 1.0, -1.0, 0.0), "{isa}");
+        let sigmoid = apply(isa, "sigmoid", &x);
+        assert_eq!((sigmoid[0], sigmoid[3], sigmoid[5]), (1.0, 1.0, 0.5), "{isa}");
+        // e^-87: the smallest power of two that is a normal number bounds the left tail.
+        assert!(sigmoid[1] >= 0.0 && sigmoid[1] < 2e-38 && sigmoid[4] < 2e-38, "{isa}");
+        let exp = apply(isa, "exp", &x);
+        assert_eq!((exp[0], exp[1], exp[3], exp[4], exp[5]), (f32::INFINITY, 0.0, f32::INFINITY, 0.0, 1.0), "{isa}");
+        for function in ["exp", "tanh", "sigmoid", "relu", "step"] {
+            assert!(apply(isa, function, &x)[2].is_nan(), "{isa} {function}");
+        }
+        assert_eq!(apply(isa, "relu", &[-2.0f32, 0.0, 3.0]), [0.0, 0.0, 3.0]);
+        assert_eq!(apply(isa, "step", &[-2.0f32, 0.0, 3.0]), [0.0, 0.0, 1.0]);
+    }
+}

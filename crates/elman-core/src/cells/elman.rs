@@ -1,0 +1,18 @@
+//! The simple recurrent network.
+
+use crate::algebra::Activation;
+
+crate::cell! {
+    /// The simple recurrent network: the hidden state is fed back.
+    ///
+    /// Elman, "Finding structure in time", Cognitive Science 14, 1990. PyTorch's `RNN`. The activation is tanh (`elman`)
+    /// or the rectifier (`elman-relu`).
+    #[derive(Clone, Debug)]
+    pub struct Elman = "elman" { activation: Activation }
+    carry h; output h;
+    stage 0 hidden {
+        gate a = [x, h];
+    } -> h {
+        h = activation.of(a);
+    }
+}

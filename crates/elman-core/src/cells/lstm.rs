@@ -1,0 +1,23 @@
+//! Long short-term memory.
+
+crate::cell! {
+    /// Long short-term memory with input, forget and output gates.
+    ///
+    /// Hochreiter & Schmidhuber, Neural Computation 9(8), 1997; forget gate: Gers, Schmidhuber & Cummins, 1999.
+    /// The gates' order i, f, g, o and the equations are PyTorch's; PyTorch keeps two biases a gate, of which only the
+    /// sum matters: here there is one.
+    #[derive(Clone, Debug)]
+    pub struct Lstm = "lstm" {}
+    carry h, c; output h;
+    stage 0 hidden {
+        gate i, f, g, o = [x, h];
+        read c;
+    } -> h, c {
+        i = sigmoid(i);
+        f = sigmoid(f);
+        g = tanh(g);
+        o = sigmoid(o);
+        c = f * c + i * g;
+        h = o * tanh(c);
+    }
+}

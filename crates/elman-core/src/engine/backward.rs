@@ -1,0 +1,470 @@
+//! Backward through time.
+//!
+//! From the last step to the first, each stage in reverse: the equations' backward gives the gate gradients, and their
+//! products with the weights give the gradients of the sources. Gate gradients are kept for a chunk of steps; then the
+//! gradients of weights, biases and input are taken from the whole chunk, while it is still in the cache. No sum is
+//! split over threads, so any number of threads gives the same bits.
+
+use super::forward::{Hands, Run, Shared, read_row, write_row};
+use super::input_gradients::InputRows;
+use super::memory::{Matrix, pieces};
+use super::product::{Init, Product, Segment};
+use super::team::Team;
+use super::workspace::{InputPath, Workspace};
+use super::{Gradients, Input, Sequence};
+use crate::Layer;
+use crate::algebra::Element;
+use crate::cell::Column;
+use crate::layer::Place;
+use core::ops::Range;
+
+/// Where the caller's results go.
+pub(super) struct Results<'a, F> {
+    pub d_y: &'a [F],
+    pub d_input: Shared<F>,
+}
+
+/// Rows of gate gradients: a chunk of steps, or the token table.
+#[derive(Clone, Copy)]
+pub(super) struct GateRows {
+    /// Rows in use, and rows of storage.
+    pub rows: usize,
+    pub storage: usize,
+    pub table: bool,
+}
+
+impl<F: Element> Run<'_, F> {
+    /// Gradient by a value at a step: of this step's values where `now`, of the step before's otherwise. The two buffers
+    /// change roles at every step.
+    fn d_value(&self, value: usize, step: usize, now: bool) -> Matrix<F> {
+        let which = (step + usize::from(!now)) % 2;
+        let ptr = self.ws.gradients.values[which][value].ptr();
+        Matrix { ptr, rows: self.plan.batch, width: self.plan.panels.width }
+    }
+
+    fn d_place(&self, place: Place, step: usize) -> Matrix<F> {
+        match place {
+            Place::Now(v) => self.d_value(v, step, true),
+            Place::Before(v) => self.d_value(v, step, false),
+            Place::Input => unreachable!("the input's gradient is taken a chunk at a time"),
+        }
+    }
+
+    pub fn d_gates(&self, stage: usize, gates: GateRows) -> Matrix<F> {
+        let buffers = if gates.table { &self.ws.gradients.tables } else { &self.ws.gradients.gates };
+        Matrix { ptr: buffers[stage].ptr(), rows: gates.storage, width: self.plan.panels.width }
+    }
+
+    /// The work of one thread.
+    unsafe fn backward(&self, thread: usize, results: &Results<F>) {
+        let threads = self.team.threads();
+        let mut hands = Hands::default();
+        // SAFETY: each thread packs its own share and writes its own blocks; barriers stand where others' are read.
+        unsafe {
+            for (packed, shape) in self.ws.stages.iter().zip(&self.plan.stages) {
+                packed.pack(shape, self.plan.panels, self.params, true, (thread, threads));
+            }
+            self.clear(thread);
+            self.team.barrier();
+            let mut first_chunk = true;
+            for chunk in self.plan.backward_chunks.iter().rev() {
+                for step in chunk.clone().rev() {
+                    self.begin_step(step, thread, results.d_y);
+                    for stage in (0..self.plan.stages.len()).rev() {
+                        self.backward_stage(stage, step, chunk.start, thread, &mut hands);
+                    }
+                }
+                self.recurrent_weights(chunk.clone(), first_chunk, thread, &mut hands);
+                let first = self.ws.rows.offset[chunk.start];
+                let rows = self.ws.rows.offset[chunk.end] - first;
+                let gates = GateRows { rows, storage: self.plan.backward_rows, table: false };
+                match self.plan.path {
+                    InputPath::Table { .. } => self.sum_by_token(gates, first, thread),
+                    _ => {
+                        let rows = InputRows { gates, first, fresh: first_chunk };
+                        self.input_gradients(rows, thread, &mut hands, results);
+                    }
+                }
+                first_chunk = false;
+                // The next chunk overwrites the gate gradients.
+                self.team.barrier();
+            }
+            if let InputPath::Table { vocabulary } = self.plan.path {
+                let gates = GateRows { rows: vocabulary, storage: vocabulary, table: true };
+                let rows = InputRows { gates, first: 0, fresh: true };
+                self.input_gradients(rows, thread, &mut hands, results);
+            }
+        }
+    }
+
+    /// Zeroes the thread's own part of everything that is added to.
+    unsafe fn clear(&self, thread: usize) {
+        let panels = self.plan.panels;
+        let zero = F::constant(0.0);
+        let fill = |m: Matrix<F>, panel: usize, first: usize, vectors: usize, rows: usize| {
+            for row in 0..rows {
+                // SAFETY: inside the panel's row, which is this thread's.
+                unsafe {
+                    core::slice::from_raw_parts_mut(m.at(panel, row).add(first * panels.lanes), vectors * panels.lanes)
+                        .fill(zero);
+                }
+            }
+        };
+        let g = &self.ws.gradients;
+        for (stage, shape) in self.plan.stages.iter().enumerate() {
+            for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+                let matrix = |ptr: *mut F, rows: usize| Matrix { ptr, rows, width: panels.width };
+                for gate in 0..shape.gates {
+                    let panel = group * shape.gates + gate;
+                    fill(matrix(g.stages[stage].bias.ptr(), 1), panel, first, vectors, 1);
+                    if let InputPath::Table { vocabulary } = self.plan.path {
+                        fill(matrix(g.tables[stage].ptr(), vocabulary), panel, first, vectors, vocabulary);
+                    }
+                }
+                for unit in 0..shape.units.len() {
+                    let ptr = g.stages[stage].units.ptr().wrapping_add(unit * panels.padded(shape.width));
+                    fill(matrix(ptr, 1), group, first, vectors, 1);
+                }
+            }
+        }
+        for (m, &(_, _, place)) in self.plan.masks.iter().enumerate() {
+            let matrix = Matrix { ptr: g.masks[m].ptr(), rows: self.plan.batch, width: panels.width };
+            for (panel, first, vectors) in pieces(panels, self.own(self.layer.width_of(place), thread)) {
+                fill(matrix, panel, first, vectors, self.plan.batch);
+            }
+        }
+    }
+
+    /// Starts a step: the output's gradient joins what came from the step after; what goes to the step before is zero.
+    unsafe fn begin_step(&self, step: usize, thread: usize, d_y: &[F]) {
+        let panels = self.plan.panels;
+        let rows = self.ws.rows.active[step];
+        for (value, &width) in self.plan.widths.iter().enumerate() {
+            let carried = self.layer.values()[value].carried.is_some();
+            let fresh = self.d_value(value, step, !carried);
+            let now = self.d_value(value, step, true);
+            for (panel, first, vectors) in pieces(panels, self.own(width, thread)) {
+                let shift = first * panels.lanes;
+                let start = panel * panels.width + shift;
+                let columns = (vectors * panels.lanes).min(width - start);
+                for row in 0..rows {
+                    // SAFETY: this thread's own blocks.
+                    unsafe {
+                        core::slice::from_raw_parts_mut(fresh.at(panel, row).add(shift), vectors * panels.lanes)
+                            .fill(F::constant(0.0));
+                        if value == self.layer.output() {
+                            let place = self.ws.rows.place[self.ws.rows.offset[step] + row];
+                            let from = &d_y[place * width + start..][..columns];
+                            let to = core::slice::from_raw_parts_mut(now.at(panel, row).add(shift), columns);
+                            to.iter_mut().zip(from).for_each(|(t, &f)| *t = *t + f);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// One stage of one step: the equations' backward for the thread's own units, then the gradients of its own units of
+    /// each source.
+    unsafe fn backward_stage(&self, stage: usize, step: usize, chunk: usize, thread: usize, hands: &mut Hands<F>) {
+        let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
+        let resolved = &self.layer.stages()[stage];
+        let rows = self.ws.rows.active[step];
+        let row = self.ws.rows.offset[step] - self.ws.rows.offset[chunk];
+        let all = GateRows { rows: self.plan.backward_rows, storage: self.plan.backward_rows, table: false };
+        let gates = self.d_gates(stage, all).rows_from(row);
+        let g = &self.ws.gradients;
+        let padded = panels.padded(shape.width);
+        for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+            for register in first..first + vectors {
+                let shift = register * panels.lanes;
+                let column =
+                    |m: Matrix<F>, panel: usize| Column { ptr: m.at(panel, 0).wrapping_add(shift), stride: m.width };
+                self.arguments(stage, step, group, register, &mut hands.args);
+                hands.outs.clear();
+                hands.outs.extend(resolved.writes.iter().map(|&v| column(self.d_value(v, step, true), group)));
+                hands.d_args.clear();
+                hands.d_args.extend((0..shape.gates).map(|gate| column(gates, group * shape.gates + gate)));
+                hands.d_args.extend(resolved.reads.iter().map(|&p| column(self.d_place(p, step), group)));
+                hands.d_args.extend((0..resolved.units).map(|unit| {
+                    let ptr = g.stages[stage].units.ptr();
+                    Column { ptr: ptr.wrapping_add(unit * padded + group * panels.width + shift), stride: 0 }
+                }));
+                hands
+                    .d_args
+                    .extend(self.feeds(stage).map(|f| column(self.ws.packed_at(&g.feeds[f], padded, step), group)));
+                // SAFETY: one column for each argument and result, `rows` rows of each.
+                unsafe {
+                    self.cell.backward(stage, self.plan.isa, &hands.args, &hands.outs, &hands.d_args, rows);
+                }
+            }
+        }
+        self.team.barrier();
+        for (s, source) in shape.sources.iter().enumerate() {
+            if source.place == Place::Input {
+                continue;
+            }
+            let to = self.d_place(source.place, step);
+            for (panel, first, vectors) in pieces(panels, self.own(source.width, thread)) {
+                let shift = first * panels.lanes;
+                self.gate_segments(stage, s, gates, panel, shift, &mut hands.segments);
+                let out = to.at(panel, 0).wrapping_add(shift);
+                let mask = self.plan.mask(stage, s);
+                // A masked source's gradient passes through the mask on its way.
+                let (init, out) = match mask {
+                    None => (Init::Rows { ptr: out.cast_const(), stride: panels.width }, out),
+                    Some(_) => (Init::Zero, self.scratch(self.plan.batch).at(panel, 0).wrapping_add(shift)),
+                };
+                // SAFETY: operands are complete past the barrier; the result is this thread's own.
+                unsafe {
+                    Product {
+                        rows,
+                        vectors,
+                        width: panels.width,
+                        init,
+                        segments: &hands.segments,
+                        out,
+                        out_stride: panels.width,
+                    }
+                    .run(self.plan.isa);
+                    if let Some(m) = mask {
+                        self.unmask(m, self.value(source.place, step), to, (panel, first, vectors), rows);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gate gradients times the weights of source `s`: the segments for one register range of the source's panel.
+    fn gate_segments(
+        &self,
+        stage: usize,
+        s: usize,
+        gates: Matrix<F>,
+        panel: usize,
+        shift: usize,
+        segments: &mut Vec<Segment<F>>,
+    ) {
+        segments.clear();
+        self.add_gate_segments(stage, s, gates, panel, shift, segments);
+    }
+
+    pub fn add_gate_segments(
+        &self,
+        stage: usize,
+        s: usize,
+        gates: Matrix<F>,
+        panel: usize,
+        shift: usize,
+        segments: &mut Vec<Segment<F>>,
+    ) {
+        let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
+        for group in 0..shape.groups {
+            for (k, &(gate, _)) in shape.sources[s].gates.iter().enumerate() {
+                let b = self.ws.stages[stage].backward(shape, panels, s, panel, group, k);
+                segments.push(Segment {
+                    a: gates.at(group * shape.gates + gate, 0).cast_const(),
+                    row: panels.width,
+                    column: 1,
+                    b: b.wrapping_add(shift).cast_const(),
+                    depth: panels.depth(shape.width, group),
+                });
+            }
+        }
+    }
+
+    pub fn scratch(&self, rows: usize) -> Matrix<F> {
+        Matrix { ptr: self.ws.gradients.scratch.ptr(), rows, width: self.plan.panels.width }
+    }
+
+    /// From the gradient of a masked source in scratch: the gradient of the source and of the mask.
+    unsafe fn unmask(
+        &self,
+        m: usize,
+        value: Matrix<F>,
+        to: Matrix<F>,
+        (panel, first, vectors): (usize, usize, usize),
+        rows: usize,
+    ) {
+        let panels = self.plan.panels;
+        let matrix = |ptr: *mut F| Matrix { ptr, rows: self.plan.batch, width: panels.width };
+        let (mask, d_mask) = (matrix(self.ws.masks[m].ptr()), matrix(self.ws.gradients.masks[m].ptr()));
+        let masked = self.scratch(self.plan.batch);
+        for row in 0..rows {
+            for c in first * panels.lanes..(first + vectors) * panels.lanes {
+                // SAFETY: inside the panel's row, which is this thread's.
+                unsafe {
+                    let d = *masked.at(panel, row).add(c);
+                    let (to, d_mask) = (to.at(panel, row).add(c), d_mask.at(panel, row).add(c));
+                    *to = *to + d * *mask.at(panel, row).add(c);
+                    *d_mask = *d_mask + d * *value.at(panel, row).add(c);
+                }
+            }
+        }
+    }
+
+    /// Weight gradients of every source but the input from a chunk of steps, for the thread's own units.
+    unsafe fn recurrent_weights(&self, chunk: Range<usize>, fresh: bool, thread: usize, hands: &mut Hands<F>) {
+        let all = GateRows { rows: self.plan.backward_rows, storage: self.plan.backward_rows, table: false };
+        for (stage, shape) in self.plan.stages.iter().enumerate() {
+            let gates = self.d_gates(stage, all);
+            for (s, source) in shape.sources.iter().enumerate() {
+                if source.place == Place::Input {
+                    continue;
+                }
+                let panels = self.plan.panels;
+                for panel in 0..panels.count(source.width) {
+                    // The same rows of the source for every gate: (step's first row in the chunk, its rows, the source).
+                    let steps = chunk.clone().map(|step| {
+                        let row = self.ws.rows.offset[step] - self.ws.rows.offset[chunk.start];
+                        (row, self.ws.rows.active[step], self.source(stage, s, step).at(panel, 0))
+                    });
+                    for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+                        for (k, &(gate, _)) in source.gates.iter().enumerate() {
+                            let shift = first * panels.lanes;
+                            hands.segments.clear();
+                            hands.segments.extend(steps.clone().map(|(row, rows, b)| Segment {
+                                a: gates.at(group * shape.gates + gate, row).wrapping_add(shift).cast_const(),
+                                row: 1,
+                                column: panels.width,
+                                b: b.cast_const(),
+                                depth: rows,
+                            }));
+                            let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
+                            let units = vectors * panels.lanes;
+                            // SAFETY: gate gradients and sources are complete; these units are this thread's.
+                            unsafe {
+                                self.weight_product(hands, out.at(panel, shift), units, source.width, panel, fresh)
+                            };
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// `out (units, panel) = or += Σ segments`.
+    pub unsafe fn weight_product(
+        &self,
+        hands: &Hands<F>,
+        out: *mut F,
+        units: usize,
+        width: usize,
+        panel: usize,
+        fresh: bool,
+    ) {
+        let panels = self.plan.panels;
+        // SAFETY: the caller's promise.
+        unsafe {
+            Product {
+                rows: units,
+                vectors: panels.blocks(panels.depth(width, panel)),
+                width: panels.width,
+                init: if fresh { Init::Zero } else { Init::Rows { ptr: out, stride: panels.width } },
+                segments: &hands.segments,
+                out,
+                out_stride: panels.width,
+            }
+            .run(self.plan.isa);
+        }
+    }
+}
+
+/// Runs a layer backward over the batch that `forward` has just run with this workspace.
+#[expect(clippy::too_many_arguments, reason = "the engine's public method bundles them")]
+pub(super) fn backward<F: Element>(
+    team: &Team,
+    layer: &Layer,
+    params: &[&[F]],
+    seq: &Sequence<F>,
+    ws: &mut Workspace<F>,
+    d_y: &[F],
+    d_state: Option<&[&[F]]>,
+    out: &mut Gradients<F>,
+) {
+    seq.check(layer, params);
+    let (batch, steps) = (seq.batch, seq.steps);
+    let matches = |p: &super::workspace::Plan| {
+        core::ptr::eq(p.spec, layer.cell().spec()) && p.sizes == layer.sizes() && (p.steps, p.batch) == (steps, batch)
+    };
+    assert!(ws.plan.as_ref().is_some_and(matches), "backward needs the workspace of this layer's forward run");
+    assert!(d_y.len() == steps * batch * layer.output_width(), "d_y is not (T, B, output width)");
+    let zero = F::constant(0.0);
+    let resize = |v: &mut Vec<F>, len: usize| {
+        v.clear();
+        v.resize(len, zero);
+    };
+    out.params.resize(layer.parameters().len(), Vec::new());
+    for (d, p) in out.params.iter_mut().zip(layer.parameters()) {
+        resize(d, p.len());
+    }
+    let input = match seq.input {
+        Input::Dense(x) => x.len(),
+        Input::Tokens { table, .. } => table.len(),
+    };
+    resize(&mut out.input, input);
+
+    ws.prepare_backward(layer);
+    let plan = ws.plan.as_ref().expect("checked above");
+    let panels = plan.panels;
+    let state_widths = layer.state_widths();
+    for (c, &value) in layer.carried().iter().enumerate() {
+        let width = state_widths[c];
+        if let Some(d) = d_state {
+            assert!(d.len() == state_widths.len() && d[c].len() == batch * width, "d_state is not (B, width) each");
+        }
+        for which in 0..2 {
+            let to = Matrix { ptr: ws.gradients.values[which][value].ptr(), rows: batch, width: panels.width };
+            for (row, &b) in ws.rows.batch.iter().enumerate() {
+                // SAFETY: `prepare_backward` made room, and no thread runs yet.
+                unsafe { write_row(to, row, d_state.map(|d| &d[c][b * width..][..width]), width) };
+            }
+        }
+    }
+    let cell = F::pointwise(&**layer.cell());
+    let run = Run { team, layer, cell, params, seq, ws, plan };
+    let results = Results { d_y, d_input: Shared(out.input.as_mut_ptr()) };
+    if ws.rows.count() > 0 {
+        // SAFETY: everything is prepared.
+        team.run(&|thread| unsafe { run.backward(thread, &results) });
+        for (gradients, shape) in ws.gradients.stages.iter().zip(&plan.stages) {
+            // SAFETY: the run is over.
+            unsafe { gradients.unpack(shape, panels, layer.parameters(), &mut out.params) };
+        }
+    }
+
+    out.state.resize(layer.carried().len(), Vec::new());
+    for (c, &value) in layer.carried().iter().enumerate() {
+        let width = state_widths[c];
+        resize(&mut out.state[c], batch * width);
+        // What step 0 sent to the step before.
+        let from = Matrix { ptr: ws.gradients.values[1][value].ptr(), rows: batch, width: panels.width };
+        for (row, &b) in ws.rows.batch.iter().enumerate() {
+            // SAFETY: the run is over.
+            unsafe { read_row(from, row, &mut out.state[c][b * width..][..width]) };
+        }
+    }
+    out.masks.resize(seq.masks.len(), Vec::new());
+    for (m, mask) in seq.masks.iter().enumerate() {
+        let width = layer.width_of(mask.source);
+        resize(&mut out.masks[m], batch * width);
+        let from = Matrix { ptr: ws.gradients.masks[m].ptr(), rows: batch, width: panels.width };
+        for (row, &b) in ws.rows.batch.iter().enumerate() {
+            // SAFETY: as above.
+            unsafe { read_row(from, row, &mut out.masks[m][b * width..][..width]) };
+        }
+    }
+    out.feeds.resize(seq.feeds.len(), Vec::new());
+    let widths = layer.stages().iter().flat_map(|s| core::iter::repeat_n(s.width, s.feeds));
+    for (feed, width) in (0..seq.feeds.len()).zip(widths) {
+        resize(&mut out.feeds[feed], steps * batch * width);
+        for step in 0..ws.rows.count() {
+            let from = ws.packed_at(&ws.gradients.feeds[feed], panels.padded(width), step);
+            for row in 0..ws.rows.active[step] {
+                let place = ws.rows.place[ws.rows.offset[step] + row];
+                // SAFETY: as above.
+                unsafe { read_row(from, row, &mut out.feeds[feed][place * width..][..width]) };
+            }
+        }
+    }
+}

@@ -1,0 +1,489 @@
+//! Forward over time.
+
+use super::memory::{Matrix, pieces};
+use super::product::{Init, Product, Segment};
+use super::team::{Team, share};
+use super::workspace::{InputPath, Plan, Workspace};
+use super::{Input, Output, Sequence};
+use crate::Layer;
+use crate::algebra::Element;
+use crate::cell::{Column, Pointwise};
+use crate::layer::Place;
+use core::ops::Range;
+
+/// What every thread sees of a run. Buffers are written through their addresses: each thread writes its own blocks of
+/// units, and reads those of others only past the barrier that follows their writing.
+pub(super) struct Run<'a, F> {
+    pub team: &'a Team,
+    pub layer: &'a Layer,
+    pub cell: &'a dyn Pointwise<F>,
+    pub params: &'a [&'a [F]],
+    pub seq: &'a Sequence<'a, F>,
+    pub ws: &'a Workspace<F>,
+    pub plan: &'a Plan,
+}
+
+impl<F: Element> Run<'_, F> {
+    /// The thread's blocks of units in a width.
+    pub fn own(&self, width: usize, thread: usize) -> Range<usize> {
+        share(self.plan.panels.blocks(width), self.team.threads(), thread)
+    }
+
+    /// Rows of the input for the products, with the mask's factor if there is one.
+    pub fn x(&self, mask: Option<usize>) -> *const F {
+        match (mask, self.plan.path, self.seq.input) {
+            (Some(m), ..) => self.ws.masked[m].ptr(),
+            (None, InputPath::InPlace, Input::Dense(x)) => x.as_ptr(),
+            (None, InputPath::Table { .. }, Input::Tokens { table, .. }) => table.as_ptr(),
+            _ => self.ws.x.ptr(),
+        }
+    }
+
+    /// Where a source other than the input stands at a step, masked if it has a mask.
+    pub fn source(&self, stage: usize, s: usize, step: usize) -> Matrix<F> {
+        let source = &self.plan.stages[stage].sources[s];
+        match self.plan.mask(stage, s) {
+            Some(m) => self.ws.packed_at(&self.ws.masked[m], self.plan.panels.padded(source.width), step),
+            None => self.value(source.place, step),
+        }
+    }
+
+    /// Where the value at a place stands at a step.
+    pub fn value(&self, place: Place, step: usize) -> Matrix<F> {
+        match place {
+            Place::Before(v) => self.ws.value(v, step.checked_sub(1)),
+            Place::Now(v) => self.ws.value(v, Some(step)),
+            Place::Input => unreachable!("the input is not stored as a value"),
+        }
+    }
+
+    /// The arguments of a stage's equations for one register of units.
+    pub fn arguments(&self, stage: usize, step: usize, group: usize, register: usize, args: &mut Vec<Column<F>>) {
+        let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
+        let resolved = &self.layer.stages()[stage];
+        let shift = register * panels.lanes;
+        let column = |m: Matrix<F>, panel: usize| Column { ptr: m.at(panel, 0).wrapping_add(shift), stride: m.width };
+        args.clear();
+        let pre = self.ws.pre_at(stage, step);
+        for gate in 0..shape.gates {
+            args.push(column(pre, group * shape.gates + gate));
+        }
+        for &read in &resolved.reads {
+            args.push(column(self.value(read, step), group));
+        }
+        let padded = panels.padded(shape.width);
+        for unit in 0..resolved.units {
+            let ptr = self.ws.stages[stage].units.ptr().wrapping_add(unit * padded + group * panels.width + shift);
+            args.push(Column { ptr, stride: 0 });
+        }
+        for feed in self.feeds(stage) {
+            args.push(column(self.ws.packed_at(&self.ws.feeds[feed], padded, step), group));
+        }
+    }
+
+    /// Indices of a stage's feeds among all feeds.
+    pub fn feeds(&self, stage: usize) -> Range<usize> {
+        let before: usize = self.layer.stages()[..stage].iter().map(|s| s.feeds).sum();
+        before..before + self.layer.stages()[stage].feeds
+    }
+
+    /// The work of one thread.
+    ///
+    /// # Safety
+    /// The workspace is prepared for this run, `y` has room for (T, B, P), and all threads of the team call this.
+    unsafe fn forward(&self, thread: usize, y: *mut F) {
+        let mut hands = Hands::default();
+        // SAFETY: each thread packs and gathers its own share; see `Run` for the rest.
+        unsafe {
+            self.gather_input(thread);
+            self.pack(thread);
+            for chunk in &self.plan.forward_chunks {
+                if !matches!(self.plan.path, InputPath::Table { .. }) {
+                    let first = self.ws.rows.offset[chunk.start];
+                    let rows = self.ws.rows.offset[chunk.end] - first;
+                    for stage in 0..self.plan.stages.len() {
+                        let x = self.x(self.plan.input_mask(stage)).add(first * self.layer.sizes().input);
+                        self.input_product(stage, x, rows, self.ahead(stage), thread);
+                    }
+                }
+                for step in chunk.clone() {
+                    for stage in 0..self.plan.stages.len() {
+                        self.stage(stage, step, chunk.start, thread, &mut hands, false);
+                        if self.layer.stages()[stage].writes.contains(&self.layer.output()) {
+                            self.put_out(step, thread, y);
+                        }
+                        self.team.barrier();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Packs the weights, and folds the token table into the input product; complete past the barrier in between.
+    ///
+    /// # Safety
+    /// As for `forward`.
+    pub unsafe fn pack(&self, thread: usize) {
+        // SAFETY: each thread packs its own share and folds for its own units.
+        unsafe {
+            for (packed, shape) in self.ws.stages.iter().zip(&self.plan.stages) {
+                packed.pack(shape, self.plan.panels, self.params, false, (thread, self.team.threads()));
+            }
+            self.team.barrier();
+            if let InputPath::Table { vocabulary } = self.plan.path {
+                for stage in 0..self.plan.stages.len() {
+                    let ptr = self.ws.tables[stage].ptr();
+                    let tables = Matrix { ptr, rows: vocabulary, width: self.plan.panels.width };
+                    self.input_product(stage, self.x(None), vocabulary, tables, thread);
+                }
+            }
+        }
+    }
+
+    /// Step 0 of a run of one step, with weights packed before.
+    ///
+    /// # Safety
+    /// As for `forward`; `y` has room for (B, P).
+    ///
+    /// For `flip` see [`stage`](Run::stage).
+    pub unsafe fn one_step(&self, thread: usize, y: *mut F, hands: &mut Hands<F>, flip: bool) {
+        let table = matches!(self.plan.path, InputPath::Table { .. });
+        // SAFETY: the caller's promise.
+        unsafe {
+            for stage in 0..self.plan.stages.len() {
+                if !table {
+                    self.input_product(stage, self.x(None), self.plan.batch, self.ahead(stage), thread);
+                }
+                self.stage(stage, 0, 0, thread, hands, flip);
+                if self.layer.stages()[stage].writes.contains(&self.layer.output()) {
+                    self.put_out(0, thread, y);
+                }
+                self.team.barrier();
+            }
+        }
+    }
+
+    fn ahead(&self, stage: usize) -> Matrix<F> {
+        Matrix { ptr: self.ws.ahead[stage].ptr(), rows: self.plan.forward_rows, width: self.plan.panels.width }
+    }
+
+    /// Bias plus input product of a stage for `rows` rows, into [group, gate that has the input].
+    unsafe fn input_product(&self, stage: usize, x: *const F, rows: usize, out: Matrix<F>, thread: usize) {
+        let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
+        let Some(s) = self.plan.input_source(stage) else { return };
+        let packed = &self.ws.stages[stage];
+        let input = self.layer.sizes().input;
+        for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+            let shift = first * panels.lanes;
+            for (k, &(gate, _)) in shape.sources[s].gates.iter().enumerate() {
+                let panel = group * shape.gates + gate;
+                let b = packed.forward(shape, panels, s, group, k).wrapping_add(shift);
+                let segment = Segment { a: x, row: input, column: 1, b, depth: input };
+                let bias = packed.bias.ptr().wrapping_add(panel * panels.width + shift);
+                // SAFETY: operands and result were laid out by `prepare`.
+                unsafe {
+                    Product {
+                        rows,
+                        vectors,
+                        width: panels.width,
+                        init: Init::Rows { ptr: bias, stride: 0 },
+                        segments: &[segment],
+                        out: out.at(group * shape.sources[s].gates.len() + k, 0).wrapping_add(shift),
+                        out_stride: panels.width,
+                    }
+                    .run(self.plan.isa);
+                }
+            }
+        }
+    }
+
+    /// One stage of one step: products, then the equations, for the thread's own units.
+    ///
+    /// `flip` takes the weights from the last to the first: where they are a little larger than a cache, every other step
+    /// then finds most of them there. It does not change the order of any sum.
+    unsafe fn stage(
+        &self,
+        stage: usize,
+        step: usize,
+        chunk_start: usize,
+        thread: usize,
+        hands: &mut Hands<F>,
+        flip: bool,
+    ) {
+        let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
+        let (rows, offset) = (self.ws.rows.active[step], self.ws.rows.offset[step]);
+        let packed = &self.ws.stages[stage];
+        // SAFETY: see `Run`; masked sources are complete past the barrier.
+        unsafe {
+            if self.plan.masks.iter().any(|m| m.0 == stage && m.2 != Place::Input) {
+                self.mask_sources(stage, step, thread);
+                self.team.barrier();
+            }
+        }
+        let pre = self.ws.pre_at(stage, step);
+        let mut own = pieces(panels, self.own(shape.width, thread));
+        while let Some((group, first, vectors)) = if flip { own.next_back() } else { own.next() } {
+            let shift = first * panels.lanes;
+            for gate in 0..shape.gates {
+                let gate = if flip { shape.gates - 1 - gate } else { gate };
+                let panel = group * shape.gates + gate;
+                let bias = packed.bias.ptr().wrapping_add(panel * panels.width + shift);
+                let mut init = Init::Rows { ptr: bias.cast_const(), stride: 0 };
+                hands.segments.clear();
+                for (s, source) in shape.sources.iter().enumerate() {
+                    let Some(k) = source.gates.iter().position(|g| g.0 == gate) else { continue };
+                    if source.place == Place::Input {
+                        let at = group * source.gates.len() + k;
+                        init = match self.plan.path {
+                            InputPath::Table { vocabulary } => {
+                                let tables = self.ws.tables[stage].ptr();
+                                let table = Matrix { ptr: tables, rows: vocabulary, width: panels.width };
+                                let table = table.at(at, 0).wrapping_add(shift).cast_const();
+                                Init::Gather { table, stride: panels.width, ids: &self.ws.ids[offset..offset + rows] }
+                            }
+                            _ => {
+                                let row = offset - self.ws.rows.offset[chunk_start];
+                                let ptr = self.ahead(stage).at(at, row).wrapping_add(shift).cast_const();
+                                Init::Rows { ptr, stride: panels.width }
+                            }
+                        };
+                        continue;
+                    }
+                    let a = self.source(stage, s, step);
+                    let b = packed.forward(shape, panels, s, group, k).wrapping_add(shift);
+                    hands.segments.extend((0..panels.count(source.width)).map(|p| Segment {
+                        a: a.at(p, 0).cast_const(),
+                        row: panels.width,
+                        column: 1,
+                        b: b.wrapping_add(p * panels.width * panels.width).cast_const(),
+                        depth: panels.depth(source.width, p),
+                    }));
+                }
+                // SAFETY: operands and result were laid out by `prepare`.
+                unsafe {
+                    Product {
+                        rows,
+                        vectors,
+                        width: panels.width,
+                        init,
+                        segments: &hands.segments,
+                        out: pre.at(panel, 0).wrapping_add(shift),
+                        out_stride: panels.width,
+                    }
+                    .run(self.plan.isa);
+                }
+            }
+            for register in first..first + vectors {
+                self.arguments(stage, step, group, register, &mut hands.args);
+                hands.outs.clear();
+                hands.outs.extend(self.layer.stages()[stage].writes.iter().map(|&v| {
+                    let value = self.ws.value(v, Some(step));
+                    Column { ptr: value.at(group, 0).wrapping_add(register * panels.lanes), stride: panels.width }
+                }));
+                // SAFETY: one column for each argument and result, `rows` rows of each.
+                unsafe { self.cell.forward(stage, self.plan.isa, &hands.args, &hands.outs, rows) };
+            }
+        }
+    }
+
+    /// Multiplies the masked sources of a stage by their masks, for the thread's own units.
+    unsafe fn mask_sources(&self, stage: usize, step: usize, thread: usize) {
+        let panels = self.plan.panels;
+        for (m, &(_, _, place)) in self.plan.masks.iter().enumerate().filter(|(_, m)| m.0 == stage) {
+            if place == Place::Input {
+                continue;
+            }
+            let width = self.layer.width_of(place);
+            let from = self.value(place, step);
+            let mask = Matrix { ptr: self.ws.masks[m].ptr(), rows: self.plan.batch, width: panels.width };
+            let to = self.ws.packed_at(&self.ws.masked[m], panels.padded(width), step);
+            for (panel, first, vectors) in pieces(panels, self.own(width, thread)) {
+                for row in 0..self.ws.rows.active[step] {
+                    for c in first * panels.lanes..(first + vectors) * panels.lanes {
+                        // SAFETY: inside the panel's row.
+                        unsafe {
+                            *to.at(panel, row).add(c) = *from.at(panel, row).add(c) * *mask.at(panel, row).add(c);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// One row of the caller's input by its place t * B + b.
+    pub fn input_row(&self, place: usize) -> &[F] {
+        let input = self.layer.sizes().input;
+        match self.seq.input {
+            Input::Dense(x) => &x[place * input..][..input],
+            Input::Tokens { ids, table } => &table[ids[place] as usize * input..][..input],
+        }
+    }
+
+    /// Gathers the thread's share of input rows in packed order where they cannot be read in place, and the same rows
+    /// times each mask on the input.
+    unsafe fn gather_input(&self, thread: usize) {
+        let input = self.layer.sizes().input;
+        let masks = self.plan.masks.iter().enumerate().filter(|(_, m)| m.2 == Place::Input).map(|(m, _)| m);
+        for n in share(self.ws.rows.total(), self.team.threads(), thread) {
+            let place = self.ws.rows.place[n];
+            let from = self.input_row(place);
+            // SAFETY: `prepare` made room for every packed row.
+            let slot = |ptr: *mut F| unsafe { core::slice::from_raw_parts_mut(ptr.add(n * input), input) };
+            if self.plan.path == InputPath::Gathered {
+                slot(self.ws.x.ptr()).copy_from_slice(from);
+            }
+            for m in masks.clone() {
+                let mask = &self.seq.masks[m].values[place % self.plan.batch * input..][..input];
+                let to = slot(self.ws.masked[m].ptr());
+                to.iter_mut().zip(from).zip(mask).for_each(|((t, &f), &m)| *t = f * m);
+            }
+        }
+    }
+
+    /// Copies the thread's own units of the output at a step to the caller's (T, B, P).
+    unsafe fn put_out(&self, step: usize, thread: usize, y: *mut F) {
+        let panels = self.plan.panels;
+        let width = self.layer.output_width();
+        let from = self.ws.value(self.layer.output(), Some(step));
+        for (panel, first, vectors) in pieces(panels, self.own(width, thread)) {
+            let start = panel * panels.width + first * panels.lanes;
+            let columns = (vectors * panels.lanes).min(width - start);
+            for row in 0..self.ws.rows.active[step] {
+                let place = self.ws.rows.place[self.ws.rows.offset[step] + row];
+                // SAFETY: `y` holds (T, B, P), and `place` is t * B + b.
+                unsafe {
+                    let to = y.add(place * width + start);
+                    to.copy_from_nonoverlapping(from.at(panel, row).add(first * panels.lanes), columns);
+                }
+            }
+        }
+    }
+}
+
+/// Lists that a thread fills again and again.
+pub(super) struct Hands<F> {
+    pub segments: Vec<Segment<F>>,
+    pub args: Vec<Column<F>>,
+    pub outs: Vec<Column<F>>,
+    pub d_args: Vec<Column<F>>,
+}
+
+// SAFETY: the addresses in the lists are only followed inside a run, which answers for them.
+unsafe impl<F: Send> Send for Hands<F> {}
+
+impl<F> Default for Hands<F> {
+    fn default() -> Self {
+        Hands { segments: Vec::new(), args: Vec::new(), outs: Vec::new(), d_args: Vec::new() }
+    }
+}
+
+/// An address that threads share.
+pub(super) struct Shared<F>(pub *mut F);
+// SAFETY: each thread writes its own part; see `Run`.
+unsafe impl<F> Sync for Shared<F> {}
+impl<F> Shared<F> {
+    /// The address (a method, so that a closure captures the wrapper and not the pointer inside).
+    pub fn get(&self) -> *mut F {
+        self.0
+    }
+}
+
+/// Runs a layer forward over a batch.
+pub(super) fn forward<F: Element>(
+    team: &Team,
+    isa: crate::algebra::lanes::Isa,
+    layer: &Layer,
+    params: &[&[F]],
+    seq: &Sequence<F>,
+    ws: &mut Workspace<F>,
+    out: &mut Output<F>,
+) {
+    seq.check(layer, params);
+    ws.prepare(layer, isa, seq);
+    scatter_inputs(layer, seq, ws);
+    let size = seq.steps * seq.batch * layer.output_width();
+    if out.y.len() != size {
+        out.y.clear();
+        out.y.resize(size, F::constant(0.0));
+    } else if seq.lengths.is_some() {
+        out.y.fill(F::constant(0.0));
+    }
+    let plan = ws.plan.as_ref().expect("prepared above");
+    let cell = F::pointwise(&**layer.cell());
+    let run = Run { team, layer, cell, params, seq, ws, plan };
+    let y = Shared(out.y.as_mut_ptr());
+    // SAFETY: the workspace is prepared, and `y` has the output's size.
+    team.run(&|thread| unsafe { run.forward(thread, y.get()) });
+
+    out.state.resize(layer.carried().len(), Vec::new());
+    for (state, &value) in out.state.iter_mut().zip(layer.carried()) {
+        let width = plan.widths[value];
+        state.resize(seq.batch * width, F::constant(0.0));
+        for (row, &b) in ws.rows.batch.iter().enumerate() {
+            let from = ws.value(value, ws.rows.steps[row].checked_sub(1));
+            // SAFETY: the run is over; every row's last value is in place.
+            unsafe { read_row(from, row, &mut state[b * width..][..width]) };
+        }
+    }
+}
+
+/// Copies the caller's states, masks, feeds and ids into packed order.
+pub(super) fn scatter_inputs<F: Element>(layer: &Layer, seq: &Sequence<F>, ws: &mut Workspace<F>) {
+    let Some(plan) = &ws.plan else { return };
+    let panels = plan.panels;
+    let matrix = |ptr: *mut F, rows: usize| Matrix { ptr, rows, width: panels.width };
+    // SAFETY: `prepare` made room, and no thread runs yet.
+    unsafe {
+        for (c, &value) in layer.carried().iter().enumerate() {
+            let to = matrix(ws.initial[value].ptr(), plan.batch);
+            let width = plan.widths[value];
+            for (row, &b) in ws.rows.batch.iter().enumerate() {
+                let from = seq.state.as_ref().map(|s| &s[c][b * width..][..width]);
+                write_row(to, row, from, width);
+            }
+        }
+        for (m, mask) in seq.masks.iter().enumerate() {
+            let to = matrix(ws.masks[m].ptr(), plan.batch);
+            let width = layer.width_of(mask.source);
+            for (row, &b) in ws.rows.batch.iter().enumerate() {
+                write_row(to, row, Some(&mask.values[b * width..][..width]), width);
+            }
+        }
+        let widths = layer.stages().iter().flat_map(|s| core::iter::repeat_n(s.width, s.feeds));
+        for ((feed, values), width) in seq.feeds.iter().enumerate().zip(widths) {
+            for step in 0..ws.rows.count() {
+                let to = ws.packed_at(&ws.feeds[feed], panels.padded(width), step);
+                for row in 0..ws.rows.active[step] {
+                    let place = ws.rows.place[ws.rows.offset[step] + row];
+                    write_row(to, row, Some(&values[place * width..][..width]), width);
+                }
+            }
+        }
+    }
+    if let (InputPath::Table { .. }, Input::Tokens { ids, .. }) = (plan.path, seq.input) {
+        ws.ids.clear();
+        ws.ids.extend(ws.rows.place.iter().map(|&p| ids[p]));
+    }
+}
+
+/// Writes a row (zeros for none) into a matrix in panels, zero in the padding.
+pub(super) unsafe fn write_row<F: Element>(to: Matrix<F>, row: usize, from: Option<&[F]>, width: usize) {
+    for panel in 0..width.div_ceil(to.width) {
+        let first = panel * to.width;
+        let columns = to.width.min(width - first);
+        // SAFETY: the caller's matrix has this row.
+        let slot = unsafe { core::slice::from_raw_parts_mut(to.at(panel, row), to.width) };
+        slot.fill(F::constant(0.0));
+        if let Some(from) = from {
+            slot[..columns].copy_from_slice(&from[first..first + columns]);
+        }
+    }
+}
+
+/// Reads a row of a matrix in panels.
+pub(super) unsafe fn read_row<F: Element>(from: Matrix<F>, row: usize, to: &mut [F]) {
+    for (panel, part) in to.chunks_mut(from.width).enumerate() {
+        // SAFETY: the caller's matrix has this row.
+        part.copy_from_slice(unsafe { core::slice::from_raw_parts(from.at(panel, row), part.len()) });
+    }
+}

@@ -1,0 +1,218 @@
+//! The part of backward that has to do with the input: its weights, the biases, the input's own gradient.
+//!
+//! It runs once a chunk of steps on that chunk's gate gradients; with a folded token table, once at the end on the gate
+//! gradients summed by token.
+
+use super::Input;
+use super::backward::{GateRows, Results};
+use super::forward::{Hands, Run};
+use super::memory::{Matrix, pieces};
+use super::product::{Init, Product, Segment};
+use super::workspace::InputPath;
+use crate::algebra::Element;
+
+/// Rows whose input gradients are taken together.
+#[derive(Clone, Copy)]
+pub(super) struct InputRows {
+    pub gates: GateRows,
+    /// The first packed row (0 for the table).
+    pub first: usize,
+    /// Whether the weight gradients start here.
+    pub fresh: bool,
+}
+
+impl<F: Element> Run<'_, F> {
+    /// Adds a chunk's gate gradients to the rows of their tokens, for the thread's own units.
+    pub unsafe fn sum_by_token(&self, gates: GateRows, first_row: usize, thread: usize) {
+        let panels = self.plan.panels;
+        let ids = &self.ws.ids[first_row..first_row + gates.rows];
+        let InputPath::Table { vocabulary } = self.plan.path else { return };
+        let table = GateRows { rows: vocabulary, storage: vocabulary, table: true };
+        for (stage, shape) in self.plan.stages.iter().enumerate() {
+            let (from, to) = (self.d_gates(stage, gates), self.d_gates(stage, table));
+            for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+                let (shift, columns) = (first * panels.lanes, vectors * panels.lanes);
+                for gate in 0..shape.gates {
+                    let panel = group * shape.gates + gate;
+                    for (row, &id) in ids.iter().enumerate() {
+                        // SAFETY: this thread's own units of both.
+                        unsafe {
+                            let from =
+                                core::slice::from_raw_parts(from.at(panel, row).add(shift).cast_const(), columns);
+                            let to = core::slice::from_raw_parts_mut(to.at(panel, id as usize).add(shift), columns);
+                            to.iter_mut().zip(from).for_each(|(t, &f)| *t = *t + f);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gradients of biases, input weights and input rows from rows of gate gradients: a chunk's, or the token table's.
+    pub unsafe fn input_gradients(&self, rows: InputRows, thread: usize, hands: &mut Hands<F>, results: &Results<F>) {
+        // SAFETY: see `backward`.
+        unsafe {
+            self.bias_gradients(rows.gates, thread);
+            let stages = 0..self.plan.stages.len();
+            let plain = |s: &usize| self.plan.input_source(*s).is_some() && self.plan.input_mask(*s).is_none();
+            let shared: Vec<usize> = stages.clone().filter(plain).collect();
+            if !shared.is_empty() {
+                self.masked_input_gradients(rows, None, &shared, thread, hands, results);
+            }
+            for stage in stages {
+                if let Some(m) = self.plan.input_mask(stage) {
+                    self.masked_input_gradients(rows, Some(m), &[stage], thread, hands, results);
+                }
+            }
+        }
+    }
+
+    /// Sums gate gradients over rows, for the thread's own units.
+    unsafe fn bias_gradients(&self, gates: GateRows, thread: usize) {
+        let panels = self.plan.panels;
+        for (stage, shape) in self.plan.stages.iter().enumerate() {
+            let d_gates = self.d_gates(stage, gates);
+            let bias = self.ws.gradients.stages[stage].bias.ptr();
+            for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+                let (shift, units) = (first * panels.lanes, vectors * panels.lanes);
+                for panel in group * shape.gates..(group + 1) * shape.gates {
+                    // SAFETY: this thread's own units.
+                    unsafe {
+                        let to = core::slice::from_raw_parts_mut(bias.add(panel * panels.width + shift), units);
+                        for row in 0..gates.rows {
+                            let from = d_gates.at(panel, row).add(shift).cast_const();
+                            let from = core::slice::from_raw_parts(from, units);
+                            to.iter_mut().zip(from).for_each(|(t, &f)| *t = *t + f);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gradients of the input weights of `stages`, which see the input through the same mask or none, and of the input.
+    unsafe fn masked_input_gradients(
+        &self,
+        InputRows { gates, first: first_row, fresh }: InputRows,
+        mask: Option<usize>,
+        stages: &[usize],
+        thread: usize,
+        hands: &mut Hands<F>,
+        results: &Results<F>,
+    ) {
+        let panels = self.plan.panels;
+        let input = self.layer.sizes().input;
+        let own_input = self.own(input, thread);
+        let x = self.x(mask).wrapping_add(first_row * input);
+        let x_panels = Matrix { ptr: self.ws.gradients.x.ptr(), rows: gates.rows, width: panels.width };
+        // Nobody still reads the panels of another mask.
+        self.team.barrier();
+        // SAFETY: own columns here; complete for all past the barrier.
+        unsafe {
+            for (panel, first, vectors) in pieces(panels, own_input.clone()) {
+                let start = panel * panels.width + first * panels.lanes;
+                let columns = (vectors * panels.lanes).min(input - start);
+                for row in 0..gates.rows {
+                    let to = x_panels.at(panel, row).add(first * panels.lanes);
+                    to.copy_from_nonoverlapping(x.add(row * input + start), columns);
+                    for c in columns..vectors * panels.lanes {
+                        *to.add(c) = F::constant(0.0);
+                    }
+                }
+            }
+        }
+        self.team.barrier();
+        for &stage in stages {
+            let shape = &self.plan.stages[stage];
+            let d_gates = self.d_gates(stage, gates);
+            let Some(s) = self.plan.input_source(stage) else { continue };
+            for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+                let (shift, units) = (first * panels.lanes, vectors * panels.lanes);
+                for (k, &(gate, _)) in shape.sources[s].gates.iter().enumerate() {
+                    let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
+                    for panel in 0..panels.count(input) {
+                        hands.segments.clear();
+                        hands.segments.push(Segment {
+                            a: d_gates.at(group * shape.gates + gate, 0).wrapping_add(shift).cast_const(),
+                            row: 1,
+                            column: panels.width,
+                            b: x_panels.at(panel, 0).cast_const(),
+                            depth: gates.rows,
+                        });
+                        // SAFETY: operands are complete past the barrier; these units are this thread's.
+                        unsafe { self.weight_product(hands, out.at(panel, shift), units, input, panel, fresh) };
+                    }
+                }
+            }
+        }
+        let d_x = self.scratch(gates.rows);
+        for (panel, first, vectors) in pieces(panels, own_input) {
+            let shift = first * panels.lanes;
+            hands.segments.clear();
+            for &stage in stages {
+                if let Some(s) = self.plan.input_source(stage) {
+                    self.add_gate_segments(stage, s, self.d_gates(stage, gates), panel, shift, &mut hands.segments);
+                }
+            }
+            // SAFETY: as above; columns of the input are this thread's.
+            unsafe {
+                Product {
+                    rows: gates.rows,
+                    vectors,
+                    width: panels.width,
+                    init: Init::Zero,
+                    segments: &hands.segments,
+                    out: d_x.at(panel, 0).add(shift),
+                    out_stride: panels.width,
+                }
+                .run(self.plan.isa);
+                for row in 0..gates.rows {
+                    let from = d_x.at(panel, row).add(shift);
+                    self.put_input(from, (panel, first, vectors), first_row + row, mask, results);
+                }
+            }
+        }
+    }
+
+    /// Adds the thread's own columns of one input row's gradient to the caller's row (past its mask), and to the mask's.
+    unsafe fn put_input(
+        &self,
+        from: *const F,
+        (panel, first, vectors): (usize, usize, usize),
+        row: usize,
+        mask: Option<usize>,
+        results: &Results<F>,
+    ) {
+        let panels = self.plan.panels;
+        let input = self.layer.sizes().input;
+        let shift = first * panels.lanes;
+        let start = panel * panels.width + shift;
+        let columns = (vectors * panels.lanes).min(input - start);
+        let table = matches!(self.plan.path, InputPath::Table { .. });
+        let place = if table { row } else { self.ws.rows.place[row] };
+        // Tokens outside the table path: the row belongs to its token's embedding.
+        let to = match self.seq.input {
+            Input::Tokens { ids, .. } if !table => ids[place] as usize,
+            _ => place,
+        };
+        // SAFETY: own columns of the caller's (T, B, I) or (V, I), of scratch and of the mask's gradient.
+        unsafe {
+            let from = core::slice::from_raw_parts(from, columns);
+            let to = core::slice::from_raw_parts_mut(results.d_input.get().add(to * input + start), columns);
+            let Some(m) = mask else {
+                to.iter_mut().zip(from).for_each(|(t, &f)| *t = *t + f);
+                return;
+            };
+            let b = place % self.plan.batch;
+            let mask = &self.seq.masks[m].values[b * input + start..][..columns];
+            let x = &self.input_row(place)[start..][..columns];
+            let sorted = self.ws.rows.batch.iter().position(|&r| r == b).unwrap_or_default();
+            let d_mask = Matrix { ptr: self.ws.gradients.masks[m].ptr(), rows: self.plan.batch, width: panels.width };
+            let d_mask = core::slice::from_raw_parts_mut(d_mask.at(panel, sorted).add(shift), columns);
+            for c in 0..columns {
+                to[c] = to[c] + from[c] * mask[c];
+                d_mask[c] = d_mask[c] + from[c] * x[c];
+            }
+        }
+    }
+}

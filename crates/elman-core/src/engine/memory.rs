@@ -1,0 +1,159 @@
+//! Buffers: aligned, on huge pages where the system gives them, kept between calls.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+
+/// A cache line, to which every buffer is aligned.
+const LINE: usize = 64;
+/// A huge page. Buffers of at least half of one are made of whole ones: page walks are half of one-row streaming's time
+/// otherwise.
+const HUGE: usize = 2 << 20;
+
+/// A buffer of numbers, aligned for registers and only ever grown.
+pub(super) struct Buffer<F> {
+    start: *mut F,
+    layout: Option<Layout>,
+}
+
+// SAFETY: the buffer owns its memory like a `Vec<F>`; who writes what through `ptr` is the engine's business, which
+// gives every thread its own columns between barriers.
+unsafe impl<F: Send> Send for Buffer<F> {}
+// SAFETY: as above.
+unsafe impl<F: Sync> Sync for Buffer<F> {}
+
+impl<F> Default for Buffer<F> {
+    fn default() -> Self {
+        Buffer { start: core::ptr::dangling_mut(), layout: None }
+    }
+}
+
+impl<F> Buffer<F> {
+    /// Makes room for `len` numbers and returns their address. Contents are kept unless the buffer has to grow; then they
+    /// are zero bytes.
+    pub fn room(&mut self, len: usize) -> *mut F {
+        let bytes = len * size_of::<F>();
+        if bytes > self.layout.map_or(0, |l| l.size()) {
+            // Freed first, so that the peak is not the sum of both.
+            self.free();
+            let align = if bytes >= HUGE / 2 { HUGE } else { LINE };
+            let layout = Layout::from_size_align(bytes.next_multiple_of(align), align)
+                .expect("a buffer below the address space's size");
+            // SAFETY: the size is not zero; the new memory is zeroed before anyone sees it.
+            unsafe {
+                let start = alloc(layout);
+                if start.is_null() {
+                    handle_alloc_error(layout);
+                }
+                if align == HUGE {
+                    huge_pages(start, layout.size());
+                }
+                start.write_bytes(0, layout.size());
+                self.start = start.cast();
+            }
+            self.layout = Some(layout);
+        }
+        self.start
+    }
+
+    /// The address of what [`room`](Buffer::room) made.
+    pub fn ptr(&self) -> *mut F {
+        self.start
+    }
+
+    fn free(&mut self) {
+        if let Some(layout) = self.layout.take() {
+            // SAFETY: allocated in `room` with this layout.
+            unsafe { dealloc(self.start.cast(), layout) };
+            self.start = core::ptr::dangling_mut();
+        }
+    }
+}
+
+impl<F> Drop for Buffer<F> {
+    fn drop(&mut self) {
+        self.free();
+    }
+}
+
+/// Asks for huge pages.
+#[cfg(target_os = "linux")]
+fn huge_pages(start: *mut u8, bytes: usize) {
+    // SAFETY: the range is an allocation that we own; the call is advice and changes no contents.
+    unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn huge_pages(_start: *mut u8, _bytes: usize) {}
+
+/// How widths are cut for an instruction set: registers of `lanes` numbers, panels of `width` numbers.
+///
+/// Every matrix inside the engine is stored in panels: panel p holds columns `p * width ..`, row after row, so that a
+/// product reads both its operands straight through. A row of lanes inside a panel is a *block*.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Panels {
+    /// Numbers in a register.
+    pub lanes: usize,
+    /// Numbers in a row of a panel.
+    pub width: usize,
+}
+
+impl Panels {
+    /// Registers in a panel.
+    pub fn vectors(self) -> usize {
+        self.width / self.lanes
+    }
+
+    /// Panels that `columns` need.
+    pub fn count(self, columns: usize) -> usize {
+        columns.div_ceil(self.width)
+    }
+
+    /// Columns with the padding of the last panel.
+    pub fn padded(self, columns: usize) -> usize {
+        self.count(columns) * self.width
+    }
+
+    /// Registers that `columns` need.
+    pub fn blocks(self, columns: usize) -> usize {
+        columns.div_ceil(self.lanes)
+    }
+
+    /// Real columns of panel `p` of a matrix with `columns`.
+    pub fn depth(self, columns: usize, p: usize) -> usize {
+        self.width.min(columns - p * self.width)
+    }
+}
+
+/// A matrix in panels somewhere in a buffer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Matrix<F> {
+    pub ptr: *mut F,
+    /// Rows of storage: the distance between panels is `rows * width`.
+    pub rows: usize,
+    pub width: usize,
+}
+
+impl<F> Matrix<F> {
+    /// Address of a panel's row.
+    pub fn at(&self, panel: usize, row: usize) -> *mut F {
+        // Plain address arithmetic: whoever dereferences it answers for the bounds.
+        self.ptr.wrapping_add((panel * self.rows + row) * self.width)
+    }
+
+    /// The same matrix from row `row` on.
+    pub fn rows_from(self, row: usize) -> Matrix<F> {
+        Matrix { ptr: self.at(0, row), ..self }
+    }
+}
+
+/// The registers from block `blocks.start` to `blocks.end`, cut at panels: (panel, first register, registers).
+pub(super) fn pieces(
+    panels: Panels,
+    blocks: core::ops::Range<usize>,
+) -> impl DoubleEndedIterator<Item = (usize, usize, usize)> {
+    let n = panels.vectors();
+    (blocks.start / n..blocks.end.div_ceil(n)).filter_map(move |panel| {
+        let first = blocks.start.max(panel * n);
+        let last = blocks.end.min((panel + 1) * n);
+        (first < last).then(|| (panel, first - panel * n, last - first))
+    })
+}

@@ -1,0 +1,311 @@
+//! What the engine keeps between calls: packed weights, cached values, scratch.
+
+use super::memory::{Buffer, Matrix, Panels};
+use super::rows::Rows;
+use super::weights::{PackedGradients, PackedStage, StageShape};
+use super::{Input, Sequence};
+use crate::algebra::Element;
+use crate::algebra::lanes::{Isa, shape};
+use crate::cell::CellSpec;
+use crate::layer::{Layer, Place, Sizes};
+
+/// Rows of the input product that are computed ahead of their use: enough to pay for reading the weights.
+const AHEAD: usize = 256;
+/// Rows of gate gradients that are kept before the weight gradients are taken: they stay in the second cache.
+const BEHIND: usize = 512;
+
+/// Memory of one layer's run, owned by the caller and reused: nothing is allocated once it has seen the largest batch.
+///
+/// Between `forward` and `backward` it holds the cache: the pre-activations and the values of every step.
+pub struct Workspace<F> {
+    pub(super) plan: Option<Plan>,
+    pub(super) rows: Rows,
+    pub(super) stages: Vec<PackedStage<F>>,
+    /// For each stage: the token table times the input weights plus bias, [group, gate][V].
+    pub(super) tables: Vec<Buffer<F>>,
+    /// Token ids in packed order.
+    pub(super) ids: Vec<u32>,
+    /// Gathered input rows (N, I), where the caller's cannot be read in place.
+    pub(super) x: Buffer<F>,
+    /// For each stage: its input product of the current chunk, [group, gate][rows of the chunk].
+    pub(super) ahead: Vec<Buffer<F>>,
+    /// For each stage: pre-activations of every step.
+    pub(super) pre: Vec<Buffer<F>>,
+    /// For each value: what was written at every step.
+    pub(super) values: Vec<Buffer<F>>,
+    /// For each value that is carried: what it was before the first step, B rows.
+    pub(super) initial: Vec<Buffer<F>>,
+    /// For each mask: the mask in sorted rows.
+    pub(super) masks: Vec<Buffer<F>>,
+    /// For each mask: the masked source at every step in panels; for the input, packed rows (N, I).
+    pub(super) masked: Vec<Buffer<F>>,
+    /// For each feed: packed rows.
+    pub(super) feeds: Vec<Buffer<F>>,
+    pub(super) gradients: GradientSpace<F>,
+}
+
+/// The part that only backward needs.
+pub(super) struct GradientSpace<F> {
+    pub stages: Vec<PackedGradients<F>>,
+    /// For each value, two buffers of B rows: gradients by this step's values and by those of the step before.
+    pub values: [Vec<Buffer<F>>; 2],
+    /// For each stage: gate gradients of the current chunk, [group, gate][rows of the chunk].
+    pub gates: Vec<Buffer<F>>,
+    /// For each stage: gate gradients summed by token, [group, gate][V].
+    pub tables: Vec<Buffer<F>>,
+    /// Input rows of the current chunk (or the embedding table) in panels.
+    pub x: Buffer<F>,
+    /// Products on their way to somewhere else.
+    pub scratch: Buffer<F>,
+    /// For each mask: its gradient in sorted rows.
+    pub masks: Vec<Buffer<F>>,
+    /// For each feed: its gradient in packed rows.
+    pub feeds: Vec<Buffer<F>>,
+}
+
+impl<F: Element> Default for Workspace<F> {
+    fn default() -> Self {
+        Workspace::new()
+    }
+}
+
+impl<F: Element> Workspace<F> {
+    /// An empty workspace; it grows at its first use.
+    pub fn new() -> Self {
+        Workspace {
+            plan: None,
+            rows: Rows::default(),
+            stages: Vec::new(),
+            tables: Vec::new(),
+            ids: Vec::new(),
+            x: Buffer::default(),
+            ahead: Vec::new(),
+            pre: Vec::new(),
+            values: Vec::new(),
+            initial: Vec::new(),
+            masks: Vec::new(),
+            masked: Vec::new(),
+            feeds: Vec::new(),
+            gradients: GradientSpace {
+                stages: Vec::new(),
+                values: [Vec::new(), Vec::new()],
+                gates: Vec::new(),
+                tables: Vec::new(),
+                x: Buffer::default(),
+                scratch: Buffer::default(),
+                masks: Vec::new(),
+                feeds: Vec::new(),
+            },
+        }
+    }
+}
+
+/// How the rows of the input reach the products.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InputPath {
+    /// The caller's array is already packed.
+    InPlace,
+    /// Gathered into [`Workspace::x`].
+    Gathered,
+    /// Through the folded token table.
+    Table { vocabulary: usize },
+}
+
+/// The shapes of one run.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// The cell and sizes that the buffers were laid out for.
+    pub spec: &'static CellSpec,
+    pub sizes: Sizes,
+    pub isa: Isa,
+    pub panels: Panels,
+    pub stages: Vec<StageShape>,
+    /// Width of each value.
+    pub widths: Vec<usize>,
+    pub steps: usize,
+    pub batch: usize,
+    pub path: InputPath,
+    pub forward_chunks: Vec<core::ops::Range<usize>>,
+    pub backward_chunks: Vec<core::ops::Range<usize>>,
+    /// Rows of the longest chunk.
+    pub forward_rows: usize,
+    pub backward_rows: usize,
+    /// (stage, source, place) of each mask.
+    pub masks: Vec<(usize, usize, Place)>,
+}
+
+impl Plan {
+    /// The source that is the input, of a stage that has it.
+    pub fn input_source(&self, stage: usize) -> Option<usize> {
+        self.stages[stage].sources.iter().position(|s| s.place == Place::Input)
+    }
+
+    /// Index of the mask on a stage's input.
+    pub fn input_mask(&self, stage: usize) -> Option<usize> {
+        self.mask(stage, self.input_source(stage)?)
+    }
+
+    /// Index of the mask on source `s` of `stage`.
+    pub fn mask(&self, stage: usize, s: usize) -> Option<usize> {
+        self.masks.iter().position(|m| (m.0, m.1) == (stage, s))
+    }
+}
+
+impl<F: Element> Workspace<F> {
+    /// Lays out a forward run: order of rows, shapes, room for everything.
+    pub(super) fn prepare(&mut self, layer: &Layer, isa: Isa, seq: &Sequence<F>) {
+        let (lanes, vectors) = shape::<F>(isa);
+        let panels = Panels { lanes, width: lanes * vectors };
+        let stages = StageShape::of(layer, panels);
+        let widths: Vec<usize> = layer.values().iter().map(|v| layer.sizes().of(v.width)).collect();
+        self.rows.set(seq.steps, seq.batch, seq.lengths, seq.reverse);
+        let n = self.rows.total();
+
+        let masks: Vec<_> = seq
+            .masks
+            .iter()
+            .map(|m| {
+                let s = layer.stages()[m.stage].sources.iter().position(|&p| p == m.source).unwrap_or_default();
+                (m.stage, s, m.source)
+            })
+            .collect();
+        let x_masked = masks.iter().any(|m| m.2 == Place::Input);
+        let path = match seq.input {
+            Input::Dense(_) if seq.lengths.is_none() && !seq.reverse => InputPath::InPlace,
+            Input::Tokens { .. } if !x_masked && seq.vocabulary(layer) <= n => {
+                InputPath::Table { vocabulary: seq.vocabulary(layer) }
+            }
+            _ => InputPath::Gathered,
+        };
+        let forward_chunks = self.rows.chunks(AHEAD);
+        let backward_chunks = self.rows.chunks(BEHIND);
+        let longest = |chunks: &[core::ops::Range<usize>]| {
+            chunks.iter().map(|c| self.rows.offset[c.end] - self.rows.offset[c.start]).max().unwrap_or(0)
+        };
+        let (forward_rows, backward_rows) = (longest(&forward_chunks), longest(&backward_chunks));
+
+        let spec = layer.cell().spec();
+        let same = |p: &Plan| core::ptr::eq(p.spec, spec) && p.sizes == layer.sizes() && p.panels == panels;
+        if !self.plan.as_ref().is_some_and(same) {
+            // Another layer: start anew.
+            *self = Workspace { rows: core::mem::take(&mut self.rows), ..Workspace::new() };
+            self.stages = stages.iter().map(PackedStage::new).collect();
+            self.gradients.stages = stages.iter().map(PackedGradients::new).collect();
+        }
+        let w = panels.width;
+        let grow = |list: &mut Vec<Buffer<F>>, sizes: &[usize]| {
+            list.resize_with(sizes.len(), Buffer::default);
+            for (buffer, &size) in list.iter_mut().zip(sizes) {
+                buffer.room(size);
+            }
+        };
+        for (packed, stage) in self.stages.iter_mut().zip(&stages) {
+            packed.reserve(stage, panels, false);
+        }
+        let input_panels = |stage: &StageShape| {
+            stage.sources.iter().find(|s| s.place == Place::Input).map_or(0, |s| stage.groups * s.gates.len())
+        };
+        let (ahead_rows, table_rows) = match path {
+            InputPath::Table { vocabulary } => (0, vocabulary),
+            _ => (forward_rows, 0),
+        };
+        grow(&mut self.ahead, &stages.iter().map(|s| input_panels(s) * ahead_rows * w).collect::<Vec<_>>());
+        grow(&mut self.tables, &stages.iter().map(|s| input_panels(s) * table_rows * w).collect::<Vec<_>>());
+        grow(&mut self.pre, &stages.iter().map(|s| s.panels() * n * w).collect::<Vec<_>>());
+        grow(&mut self.values, &widths.iter().map(|&v| panels.padded(v) * n).collect::<Vec<_>>());
+        grow(&mut self.initial, &widths.iter().map(|&v| panels.padded(v) * seq.batch).collect::<Vec<_>>());
+        let source_width = |m: &(usize, usize, Place)| panels.padded(layer.width_of(m.2));
+        grow(&mut self.masks, &masks.iter().map(|m| source_width(m) * seq.batch).collect::<Vec<_>>());
+        grow(&mut self.masked, &masks.iter().map(|m| source_width(m) * n).collect::<Vec<_>>());
+        let feeds: Vec<usize> =
+            layer.stages().iter().flat_map(|s| core::iter::repeat_n(panels.padded(s.width) * n, s.feeds)).collect();
+        grow(&mut self.feeds, &feeds);
+        if path == InputPath::Gathered {
+            self.x.room(n * layer.sizes().input);
+        }
+        self.plan = Some(Plan {
+            spec,
+            sizes: layer.sizes(),
+            isa,
+            panels,
+            stages,
+            widths,
+            steps: seq.steps,
+            batch: seq.batch,
+            path,
+            forward_chunks,
+            backward_chunks,
+            forward_rows,
+            backward_rows,
+            masks,
+        });
+    }
+
+    /// Makes room for backward.
+    pub(super) fn prepare_backward(&mut self, layer: &Layer) {
+        let Some(plan) = &self.plan else { panic!("backward needs the workspace of a forward run") };
+        let (panels, w) = (plan.panels, plan.panels.width);
+        let grow = |list: &mut Vec<Buffer<F>>, sizes: &[usize]| {
+            list.resize_with(sizes.len(), Buffer::default);
+            for (buffer, &size) in list.iter_mut().zip(sizes) {
+                buffer.room(size);
+            }
+        };
+        for (packed, stage) in self.stages.iter_mut().zip(&plan.stages) {
+            packed.reserve(stage, panels, true);
+        }
+        let g = &mut self.gradients;
+        for (packed, stage) in g.stages.iter_mut().zip(&plan.stages) {
+            packed.reserve(stage, panels);
+        }
+        for values in &mut g.values {
+            grow(values, &plan.widths.iter().map(|&v| panels.padded(v) * plan.batch).collect::<Vec<_>>());
+        }
+        let rows = plan.backward_rows;
+        grow(&mut g.gates, &plan.stages.iter().map(|s| s.panels() * rows * w).collect::<Vec<_>>());
+        let table_rows = if let InputPath::Table { vocabulary } = plan.path { vocabulary } else { 0 };
+        grow(&mut g.tables, &plan.stages.iter().map(|s| s.panels() * table_rows * w).collect::<Vec<_>>());
+        let input_rows = if table_rows > 0 { table_rows } else { rows };
+        let input = panels.padded(layer.sizes().input);
+        g.x.room(input_rows * input);
+        let widest = plan.widths.iter().copied().max().unwrap_or(0);
+        g.scratch.room((input_rows * input).max(plan.batch * panels.padded(widest)));
+        let source_width = |m: &(usize, usize, Place)| panels.padded(layer.width_of(m.2));
+        grow(&mut g.masks, &plan.masks.iter().map(|m| source_width(m) * plan.batch).collect::<Vec<_>>());
+        let n = self.rows.total();
+        let feeds: Vec<usize> =
+            layer.stages().iter().flat_map(|s| core::iter::repeat_n(panels.padded(s.width) * n, s.feeds)).collect();
+        grow(&mut g.feeds, &feeds);
+    }
+
+    /// The stored matrix of a value at a step, or before the first.
+    pub(super) fn value(&self, value: usize, step: Option<usize>) -> Matrix<F> {
+        let plan = self.plan.as_ref().expect("a prepared workspace");
+        let width = plan.panels.width;
+        match step {
+            None => Matrix { ptr: self.initial[value].ptr(), rows: plan.batch, width },
+            Some(s) => {
+                let first = self.rows.offset[s] * plan.panels.padded(plan.widths[value]);
+                Matrix { ptr: self.values[value].ptr().wrapping_add(first), rows: self.rows.active[s], width }
+            }
+        }
+    }
+
+    /// Pre-activations of a stage at a step.
+    pub(super) fn pre_at(&self, stage: usize, step: usize) -> Matrix<F> {
+        let plan = self.plan.as_ref().expect("a prepared workspace");
+        let first = self.rows.offset[step] * plan.stages[stage].panels() * plan.panels.width;
+        Matrix {
+            ptr: self.pre[stage].ptr().wrapping_add(first),
+            rows: self.rows.active[step],
+            width: plan.panels.width,
+        }
+    }
+
+    /// A buffer of packed rows (masked sources, feeds) of a padded width, at a step.
+    pub(super) fn packed_at(&self, buffer: &Buffer<F>, padded: usize, step: usize) -> Matrix<F> {
+        let plan = self.plan.as_ref().expect("a prepared workspace");
+        let first = self.rows.offset[step] * padded;
+        Matrix { ptr: buffer.ptr().wrapping_add(first), rows: self.rows.active[step], width: plan.panels.width }
+    }
+}

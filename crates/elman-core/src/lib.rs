@@ -1,0 +1,15 @@
+//! Recurrent cells written once as equations, and the engine that runs them.
+//!
+//! Slices in, slices out, in `f32` and `f64`; no tensor framework.
+
+pub mod algebra;
+pub mod cell;
+pub mod cells;
+pub mod describe;
+pub mod engine;
+pub mod layer;
+pub mod testing;
+
+pub use algebra::Real;
+pub use cell::{Cell, CellSpec};
+pub use layer::{Layer, LayerError, Sizes};

@@ -1,0 +1,114 @@
+//! Gradients of every cell, option and engine against central differences in f64.
+
+use elman_core::algebra::Activation;
+use elman_core::testing::{self, gradient_check, problems, runners};
+use elman_core::{Cell, Layer, Sizes, cell, cells};
+use std::sync::Arc;
+
+cell! {
+    /// Everything that the contract allows at once: a gate with no source, gates with three, one without a bias, feeds,
+    /// per-unit parameters, three stages of two widths, values of this step and of the step before, hyper-parameters.
+    #[derive(Clone, Debug)]
+    pub struct Everything = "test-everything" { activation: Activation, leak: f64 }
+    carry h, c, y; output y;
+    stage 0 hidden {
+        gate a = [x, h, c];
+        gate b = [];
+        gate d = [h; no bias];
+        gate e = [x, y];
+        read c, h;
+        unit p, q;
+        feed noise, keep;
+    } -> m, c {
+        k = sigmoid(keep + p * c);
+        c = k * c + (ONE - k) * activation.of(a + noise);
+        m = tanh(d * b + q * c) / (ONE + exp(e)) - K(*leak) * h;
+    }
+    stage 1 output {
+        gate u = [m, x, y];
+        read y;
+        unit r;
+        feed drop;
+    } -> y {
+        y = sigmoid(u * drop) + K(*leak) * r * y;
+    }
+    stage 2 hidden {
+        gate v, w = [y, m, c];
+        read m, c;
+    } -> h {
+        h = tanh(v + m) * sigmoid(-w) + K(0.5) * c;
+    }
+}
+
+cell! {
+    /// No recurrent product and no input: carried values that only decay, driven by a bias.
+    #[derive(Clone, Debug)]
+    pub struct Bare = "test-bare" {}
+    carry s; output s;
+    stage 0 hidden {
+        gate a = [];
+        read s;
+        unit decay;
+    } -> s {
+        s = sigmoid(decay) * s + tanh(a);
+    }
+}
+
+fn contract_cells() -> Vec<Arc<dyn Cell>> {
+    vec![
+        Arc::new(Everything { activation: Activation::Tanh, leak: 0.3 }),
+        Arc::new(Everything { activation: Activation::Sigmoid, leak: 0.7 }),
+        Arc::new(Bare {}),
+    ]
+}
+
+/// H larger than, equal to and smaller than P, so that no two widths can be mistaken for each other.
+const SIZES: [(usize, usize, usize); 2] = [(2, 3, 4), (4, 3, 2)];
+
+fn check(name: &str, cell: Arc<dyn Cell>) {
+    for (input, hidden, output) in SIZES {
+        let layer = Layer::new(cell.clone(), Sizes { input, hidden, output }).unwrap();
+        for (case, problem) in problems(&layer) {
+            for mut runner in runners() {
+                if let Err(failure) = gradient_check(&mut *runner, &problem) {
+                    panic!("{name}, I = {input}, H = {hidden}, P = {output}, {case}: {failure}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn registered_cells() {
+    for entry in cells::REGISTRY {
+        check(entry.name, (entry.make)());
+    }
+}
+
+#[test]
+fn the_contract_in_full_width() {
+    for cell in contract_cells() {
+        check(&format!("{cell:?}"), cell);
+    }
+}
+
+/// Parameters are named apart whatever the sources' widths.
+#[test]
+fn every_gate_has_its_own_rows() {
+    for cell in contract_cells() {
+        let layer = Layer::new(cell, Sizes { input: 2, hidden: 3, output: 4 }).unwrap();
+        for parameter in layer.parameters() {
+            let rows: usize = parameter.blocks.iter().map(|b| layer.stages()[b.stage].width).sum();
+            assert_eq!(rows, parameter.rows, "{}", parameter.name);
+            for block in parameter.blocks.iter().filter(|_| parameter.shape().len() == 2) {
+                let source = layer.stages()[block.stage].gates[block.gate][block.source];
+                assert_eq!(layer.width_of(source), parameter.cols, "{}", parameter.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_users_cell_in_one_call() {
+    testing::check_cell(Arc::new(Everything { activation: Activation::Tanh, leak: 0.3 })).unwrap();
+}

@@ -1,0 +1,134 @@
+"""Goldens of the cells that PyTorch lacks: the papers' equations in plain numpy, one row and one step at a time.
+
+    python golden/equation_cells.py [--check]
+
+Gradients are complex-step derivatives, d L / d p = Im L(p + i e) / e with e = 1e-30: exact to rounding, since nothing is
+subtracted, and independent of any rule of differentiation. Every function here is analytic.
+"""
+
+import numpy as np
+
+from common import B, GRID, H, I, LENGTHS, P, T, Draw, case_name, draw_inputs, finish
+
+EPSILON = 1e-30
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def lstm_peephole(w, x, h, c, mask):
+    """Greff et al., "LSTM: a search space odyssey", section II-A; rows of the matrices in the order i, f, z, o."""
+    x, recurrent = x * mask("0_x"), h * mask("0_h")
+    Wi, Wf, Wz, Wo = np.split(w["weight_ih"], 4)
+    Ri, Rf, Rz, Ro = np.split(w["weight_hh"], 4)
+    bi, bf, bz, bo = np.split(w["bias_ih"], 4)
+    z = np.tanh(Wz @ x + Rz @ recurrent + bz)
+    i = sigmoid(Wi @ x + Ri @ recurrent + w["weight_pi"] * c + bi)
+    f = sigmoid(Wf @ x + Rf @ recurrent + w["weight_pf"] * c + bf)
+    c = z * i + c * f
+    o = sigmoid(Wo @ x + Ro @ recurrent + w["weight_po"] * c + bo)
+    return {"h": np.tanh(c) * o, "c": c}
+
+
+def gru(w, x, h, mask):
+    """Chung et al. 2014, section 3.2: the reset gate before the product, z multiplies the candidate; rows r, z, n."""
+    Wr, Wz, W = np.split(w["weight_ih"], 3)
+    Ur, Uz, U = np.split(w["weight_hh"], 3)
+    br, bz, b = np.split(w["bias_ih"], 3)
+    r = sigmoid(Wr @ (x * mask("0_x")) + Ur @ (h * mask("0_h")) + br)
+    z = sigmoid(Wz @ (x * mask("0_x")) + Uz @ (h * mask("0_h")) + bz)
+    candidate = np.tanh(W @ (x * mask("1_x")) + U @ (r * h * mask("1_rh")) + b)
+    return {"h": (1 - z) * h + z * candidate}
+
+
+def jordan(w, x, y, mask):
+    """Jordan 1986: h = tanh(W_h x + U_h y' + b_h), y = sigmoid(W_y h + b_y)."""
+    h = np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (y * mask("0_y")) + w["bias_ih"])
+    return {"y": sigmoid(w["weight_hr"] @ (h * mask("1_h")) + w["bias_hr"])}
+
+
+# name: step, states with their widths, shapes of the parameters for an input width, widths of the masks (0: the input's).
+# The first state is the output.
+CELLS = {
+    "lstm-peephole": (
+        lstm_peephole,
+        {"h": H, "c": H},
+        lambda i: {"weight_ih": (4 * H, i), "weight_hh": (4 * H, H), "bias_ih": (4 * H,),
+                   "weight_pi": (H,), "weight_pf": (H,), "weight_po": (H,)},
+        {"0_x": 0, "0_h": H},
+    ),
+    "gru": (
+        gru,
+        {"h": H},
+        lambda i: {"weight_ih": (3 * H, i), "weight_hh": (3 * H, H), "bias_ih": (3 * H,)},
+        {"0_x": 0, "0_h": H, "1_x": 0, "1_rh": H},
+    ),
+    "jordan": (
+        jordan,
+        {"y": P},
+        lambda i: {"weight_ih": (H, i), "weight_hh": (H, P), "bias_ih": (H,), "weight_hr": (P, H), "bias_hr": (P,)},
+        {"0_x": 0, "0_y": P, "1_h": H},
+    ),
+}
+
+
+def run(step, states, shared, inputs, layers, reverse, lengths, tokens):
+    """Outputs and final states for these values of what is differentiated."""
+    x = inputs["table"][shared["ids"]] if tokens else inputs["input"]
+    results = {}
+    for k in range(layers):
+        weights = {name.removesuffix(f"_l{k}"): value for name, value in inputs.items() if name.endswith(f"_l{k}")}
+        out_name = next(iter(states))
+        y = np.zeros((T, B, states[out_name]), complex)
+        finals = {s: np.zeros((B, states[s]), complex) for s in states}
+        for b in range(B):
+            valid = range(lengths[b])
+            state = {s: weights[f"{s}0"][b] for s in states}
+            for t in reversed(valid) if reverse else valid:
+                state = step(weights, x[t, b], **state, mask=lambda name: weights.get(f"mask_{name}", np.ones((B, 1)))[b])
+                y[t, b] = state[out_name]
+            for s in states:
+                finals[s][b] = state[s]
+        x = y
+        results |= {f"{s}n_l{k}": finals[s] for s in states}
+    return results | {"output": x}
+
+
+def make(seed, step, states, shapes, masks):
+    draw = Draw(seed)
+    first = next(iter(states.values()))
+    shared = draw_inputs(draw, lambda layer: shapes(first if layer else I), states, first)
+    shared |= {f"mask_{name}_l0": draw.dropout_mask(B, width or I) for name, width in masks.items()}
+    tensors = dict(shared)
+    for layers, reverse, lengths, *extras in [*GRID, (1, False, True, "tokens"), (1, True, True, "masks")]:
+        tokens = "tokens" in extras
+        case = case_name(layers, reverse, lengths, *extras)
+        inputs = {
+            k: v.astype(complex)
+            for k, v in shared.items()
+            if v.dtype.kind == "f"
+            and not k.startswith("d_")
+            and (layers == 2 or not k.endswith("_l1"))
+            and ("masks" in extras or not k.startswith("mask_"))
+        }
+        inputs.pop("input" if tokens else "table")
+        arguments = (layers, reverse, LENGTHS if lengths else [T] * B, tokens)
+        for name, value in run(step, states, shared, inputs, *arguments).items():
+            tensors[f"{case}.{name}"] = value.real
+
+        def loss():
+            return sum((v * shared[f"d_{k}"]).sum() for k, v in run(step, states, shared, inputs, *arguments).items())
+
+        for name, value in inputs.items():
+            gradient = np.zeros(value.shape)
+            for index in np.ndindex(value.shape):
+                value[index] += 1j * EPSILON
+                gradient[index] = loss().imag / EPSILON
+                value[index] = value[index].real
+            tensors[f"{case}.d_{name}"] = gradient
+    return tensors
+
+
+if __name__ == "__main__":
+    finish({cell: make(seed, *definition) for seed, (cell, definition) in enumerate(CELLS.items(), 11)}, "equation_cells.py")
