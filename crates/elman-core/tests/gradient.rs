@@ -1,7 +1,7 @@
 //! Gradients of every cell, option and engine against central differences in f64.
 
 use elman_core::algebra::Activation;
-use elman_core::testing::{self, gradient_check, problems, runners};
+use elman_core::testing::{self, engines, gradient_check, problems};
 use elman_core::{Cell, Layer, Sizes, cell, cells};
 use std::sync::Arc;
 
@@ -69,8 +69,8 @@ fn check(name: &str, cell: Arc<dyn Cell>) {
     for (input, hidden, output) in SIZES {
         let layer = Layer::new(cell.clone(), Sizes { input, hidden, output }).unwrap();
         for (case, problem) in problems(&layer) {
-            for mut runner in runners() {
-                if let Err(failure) = gradient_check(&mut *runner, &problem) {
+            for mut engine in engines() {
+                if let Err(failure) = gradient_check(&mut *engine, &problem) {
                     panic!("{name}, I = {input}, H = {hidden}, P = {output}, {case}: {failure}");
                 }
             }

@@ -86,6 +86,8 @@ pub trait Lanes: Real {
     /// # Safety
     /// `ptr` is valid for `COUNT` writes, and the processor has this type's instruction set.
     unsafe fn store(self, ptr: *mut Self::Element);
+    /// Asks for the cache line at `ptr`, which need not be valid, to be fetched into the second cache.
+    fn prefetch(ptr: *const Self::Element);
     /// The register that holds `value` in every lane.
     fn splat(value: Self::Element) -> Self;
     /// `self * factor + addend`, fused where the hardware fuses.

@@ -136,7 +136,9 @@ pub(super) fn draw(graph: &Graph, title: &str) -> String {
             &format!(r##"<path d="{path}" fill="none" stroke="#444" stroke-width="1.2" marker-end="url(#arrow)"/>"##);
         out += "\n";
         if !edge.sign.is_empty() {
-            out += &text(end.0 - 14.0, end.1 - 6.0, edge.sign, 14.0, "middle");
+            // In the middle of the last stretch: at the arrow's head the signs of two edges could not be told apart.
+            let before = points[points.len() - 2];
+            out += &text((before.0 + end.0) / 2.0, (before.1 + end.1) / 2.0 - 5.0, edge.sign, 14.0, "middle");
         }
     }
     for (vertex, &(x, y)) in graph.vertices.iter().zip(&layout.centres) {

@@ -228,8 +228,19 @@ impl<'a> Symbols<'a> {
             let mut gates = Vec::new();
             for (g, gate) in stage.gates.iter().enumerate() {
                 let owner = owners[k][g];
-                let shared = owner.is_some() && owners[k].iter().filter(|o| **o == owner).count() > 1;
-                let owner_name = owner.map_or(gate.name, |e| self.graphs[k].equations[e].name);
+                let partners: Vec<usize> =
+                    (0..stage.gates.len()).filter(|&p| p != g && owner.is_some() && owners[k][p] == owner).collect();
+                let shared = !partners.is_empty();
+                // Gates that share their owner go by its name only while their sources tell them apart.
+                let alike = |p: usize| {
+                    let other = stage.gates[p].sources;
+                    gate.sources.iter().any(|s| other.contains(s)) || (gate.sources.is_empty() && other.is_empty())
+                };
+                let clash = partners.iter().any(|&p| alike(p));
+                let owner_name = match owner {
+                    Some(e) if !clash => self.graphs[k].equations[e].name,
+                    _ => gate.name,
+                };
                 let is_result = owner.is_some_and(|e| self.graphs[k].equations[e].value == g);
                 let mut pre = match owner {
                     Some(e) if is_result => self.result_letter(k, e),
@@ -245,7 +256,7 @@ impl<'a> Symbols<'a> {
                     None => owner_name,
                 };
                 let terms = self.terms(k, g, sub, gate.sources);
-                let biases = self.biases(k, g, sub, shared, gate.sources);
+                let biases = self.biases(k, g, sub, shared && !clash, gate.sources);
                 gates.push(Gate { pre, is_result, owner: owner.filter(|_| !shared), terms, biases });
             }
             // Two matrices never share a symbol, unless they are one.

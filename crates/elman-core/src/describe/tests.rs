@@ -445,7 +445,7 @@ fn well_formed(xml: &str) -> usize {
         }
         let end = start + rest[start..].find('>').expect("a tag is not closed");
         let tag = &rest[start + 1..end];
-        assert!(!tag.contains('<') && tag.matches('"').count() % 2 == 0, "in <{tag}>");
+        assert!(!tag.contains('<') && tag.matches('"').count().is_multiple_of(2), "in <{tag}>");
         if let Some(name) = tag.strip_prefix('/') {
             assert_eq!(open.pop(), Some(name));
         } else {

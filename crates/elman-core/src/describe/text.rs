@@ -47,7 +47,7 @@ pub fn text(layer: &Layer, notation: Notation) -> Result<String, NotationError> 
         write(&mut out, gates);
     }
     out += "  δv is the gradient of the loss by v. Given at t, from the loss at t and from step t + 1: ";
-    out += &format!("{}. Other sums start at 0.\n", names(&now, true));
+    out += &format!("{}.\n  Other sums start at 0.\n", names(&now, true));
     write(&mut out, equations::backward(&symbols));
 
     out += &format!("\nShapes: {}\n", sizes::sizes(&symbols));

@@ -204,6 +204,10 @@ impl<F: Element> Run<'_, F> {
             if source.place == Place::Input {
                 continue;
             }
+            if self.plan.mask(stage, s).is_some() {
+                // Sources of another width divide the scratch otherwise among the threads: nobody still uses it.
+                self.team.barrier();
+            }
             let to = self.d_place(source.place, step);
             for (panel, first, vectors) in pieces(panels, self.own(source.width, thread)) {
                 let shift = first * panels.lanes;

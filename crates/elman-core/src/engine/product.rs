@@ -7,6 +7,9 @@
 use crate::algebra::Element;
 use crate::algebra::lanes::{Isa, LaneTask, Lanes, dispatch};
 
+/// Rows of B that a single-row product asks for ahead of their use: a hardware stream stops at each 4 KB page.
+const AHEAD: usize = 32;
+
 /// `A B` over a stretch of the inner dimension: A is `a[r * row + k * column]`, B is `b[k * panel width + c]`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<F> {
@@ -128,6 +131,12 @@ impl<F: Element> Product<'_, F> {
                 let mut a = segment.a.add(row * segment.row);
                 let mut b = segment.b;
                 for _ in 0..segment.depth {
+                    if M == 1 {
+                        // A single row is bound by reading the weights.
+                        for n in 0..N {
+                            V::prefetch(b.wrapping_add(AHEAD * self.width + n * V::COUNT));
+                        }
+                    }
                     let mut right = [V::constant(0.0); N];
                     for n in 0..N {
                         right[n] = V::load(b.add(n * V::COUNT));

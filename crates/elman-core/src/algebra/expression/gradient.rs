@@ -54,6 +54,12 @@ impl Gradient {
                     let negative = tape.push(Node::Neg(d));
                     add(&mut tape, b, negative);
                 }
+                Node::Mul(a, b) if a == b => {
+                    let two = tape.constant(2.0);
+                    let twice = tape.push(Node::Mul(two, d));
+                    let da = tape.push(Node::Mul(twice, a));
+                    add(&mut tape, a, da);
+                }
                 Node::Mul(a, b) => {
                     let (da, db) = (tape.push(Node::Mul(d, b)), tape.push(Node::Mul(d, a)));
                     add(&mut tape, a, da);

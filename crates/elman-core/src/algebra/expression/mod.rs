@@ -178,6 +178,8 @@ mod tests {
         assert_eq!(only(1, |a| K(0.0) - a[0]), Node::Neg(0));
         assert_eq!(only(2, |a| a[0] + -a[1]), Node::Sub(0, 1));
         assert_eq!(only(2, |a| a[0] - -a[1]), Node::Add(0, 1));
+        assert_eq!(only(2, |a| -a[0] * -a[1]), Node::Mul(0, 1));
+        assert_eq!(only(2, |a| a[0] - a[0] * -a[1]), Node::Add(0, 3));
         assert_eq!(only(0, |_| K(2.0) * Expr::constant(3.0)), Node::Constant(6.0));
         assert_eq!(only(0, |_| Expr::constant(0.0).sigmoid()), Node::Constant(0.5));
     }

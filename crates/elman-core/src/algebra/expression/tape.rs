@@ -167,6 +167,13 @@ impl Tape {
                 _ => node,
             },
             Sub(a, b) => negated(b).map_or(node, |b| Add(a, b)),
+            // A sign goes to the front of a product, where a sum can take it up.
+            Mul(a, b) | Div(a, b) if negated(a).is_some() || negated(b).is_some() => {
+                let both = negated(a).is_some() && negated(b).is_some();
+                let (u, v) = (negated(a).unwrap_or(a), negated(b).unwrap_or(b));
+                let positive = self.push(if matches!(node, Mul(..)) { Mul(u, v) } else { Div(u, v) });
+                return if both { positive } else { self.push(Neg(positive)) };
+            }
             _ => node,
         };
         if let Some(&id) = self.known.get(&node.key()) {

@@ -30,6 +30,8 @@ macro_rules! neon_lanes {
                 unsafe { $store(ptr, self.0) }
             }
             #[inline(always)]
+            fn prefetch(_ptr: *const $E) {}
+            #[inline(always)]
             fn splat(value: $E) -> Self {
                 // SAFETY: NEON is part of the baseline; so below.
                 unsafe { $Name($set1(value)) }

@@ -42,6 +42,8 @@ macro_rules! plain_lanes {
                 unsafe { ptr.cast::<[$E; $count]>().write_unaligned(self.0) }
             }
             #[inline(always)]
+            fn prefetch(_ptr: *const $E) {}
+            #[inline(always)]
             fn splat(value: $E) -> Self {
                 $Name([value; $count])
             }

@@ -31,6 +31,11 @@ macro_rules! x86_lanes {
                 unsafe { $store(ptr, self.0) }
             }
             #[inline(always)]
+            fn prefetch(ptr: *const $E) {
+                // SAFETY: a prefetch never faults.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(ptr.cast()) }
+            }
+            #[inline(always)]
             fn splat(value: $E) -> Self {
                 // SAFETY: reached only from kernels dispatched to this instruction set; so below.
                 unsafe { $Name($set1(value)) }

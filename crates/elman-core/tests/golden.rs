@@ -1,0 +1,287 @@
+//! Every registered cell against its golden file: outputs, final states and all gradients, from PyTorch or from the
+//! papers' equations (see `golden/README.md` for the files' tensors).
+
+use elman_core::algebra::Element;
+use elman_core::layer::Place;
+use elman_core::testing::{Problem, Runner, runners};
+use elman_core::{Layer, Sizes, cells};
+use safetensors::{Dtype, SafeTensors};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Relative tolerance in f64.
+const RTOL: f64 = 1e-10;
+/// Absolute floor in f64, for elements that are small by cancellation: some hundred terms around 1, each rounded to
+/// 1e-16, in two different orders.
+const ATOL: f64 = 1e-13;
+/// In f32, of the tensor's largest value. The files' inputs are exact in f32.
+const F32_TOL: f64 = 2e-6;
+
+/// A golden file.
+struct Golden {
+    tensors: BTreeMap<String, Vec<f64>>,
+}
+
+impl Golden {
+    fn read(cell: &str) -> Golden {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../golden").join(format!("{cell}.safetensors"));
+        let bytes =
+            std::fs::read(&path).unwrap_or_else(|e| panic!("cell `{cell}` has no golden {}: {e}", path.display()));
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let mut tensors = BTreeMap::new();
+        for (name, tensor) in file.tensors() {
+            let words = tensor.data().chunks_exact(8).map(|c| c.try_into().unwrap());
+            let values: Vec<f64> = match tensor.dtype() {
+                Dtype::F64 => words.map(f64::from_le_bytes).collect(),
+                Dtype::I64 => words.map(|w| i64::from_le_bytes(w) as f64).collect(),
+                other => panic!("{name} is {other:?}"),
+            };
+            tensors.insert(name, values);
+        }
+        Golden { tensors }
+    }
+
+    fn get(&self, name: &str) -> &[f64] {
+        self.tensors.get(name).unwrap_or_else(|| panic!("no tensor {name}"))
+    }
+
+    fn integers(&self, name: &str) -> Vec<usize> {
+        self.get(name).iter().map(|&v| v as usize).collect()
+    }
+
+    fn cast<F: Element>(&self, name: &str) -> Vec<F> {
+        self.get(name).iter().map(|&v| F::constant(v)).collect()
+    }
+
+    /// Names of the masks, all of the first layer.
+    fn masks(&self) -> Vec<String> {
+        self.tensors.keys().filter(|k| k.starts_with("mask_")).cloned().collect()
+    }
+
+    /// Names of the cases: what stands before the dots.
+    fn cases(&self) -> BTreeSet<String> {
+        self.tensors.keys().filter_map(|k| Some(k.split_once('.')?.0.to_string())).collect()
+    }
+}
+
+/// What a case's name says.
+struct Case {
+    name: String,
+    layers: usize,
+    reverse: bool,
+    lengths: bool,
+    tokens: bool,
+    masks: bool,
+}
+
+impl Case {
+    fn parse(name: &str) -> Case {
+        let mut case =
+            Case { name: name.to_string(), layers: 0, reverse: false, lengths: false, tokens: false, masks: false };
+        for word in name.split('-') {
+            match word {
+                "1" => case.layers = 1,
+                "2" => case.layers = 2,
+                "forward" => {}
+                "reverse" => case.reverse = true,
+                "lengths" => case.lengths = true,
+                "tokens" => case.tokens = true,
+                "masks" => case.masks = true,
+                other => panic!("case {name}: what is `{other}`?"),
+            }
+        }
+        case
+    }
+}
+
+/// Whether PyTorch's cell has a second bias and ours does not.
+fn has_second_bias(golden: &Golden, layer: &Layer) -> bool {
+    golden.tensors.contains_key("bias_hh_l0") && layer.parameters().iter().all(|p| p.name != "bias_hh")
+}
+
+/// PyTorch keeps two biases a gate; where our cell has one, it is their sum.
+fn parameter<F: Element>(golden: &Golden, layer: &Layer, index: usize, k: usize) -> Vec<F> {
+    let p = &layer.parameters()[index];
+    let mut values = golden.cast(&format!("{}_l{k}", p.name));
+    if p.name == "bias_ih" && has_second_bias(golden, layer) {
+        for (a, b) in values.iter_mut().zip(golden.cast(&format!("bias_hh_l{k}"))) {
+            *a = *a + b;
+        }
+    }
+    assert_eq!(values.len(), p.len(), "{}", p.name);
+    values
+}
+
+/// The place that a mask's source has in its stage.
+fn place(layer: &Layer, stage: usize, source: &str) -> Place {
+    let named = |p: &Place| match *p {
+        Place::Input => source == "x",
+        Place::Before(v) | Place::Now(v) => layer.values()[v].name == source,
+    };
+    let sources = &layer.stages()[stage].sources;
+    *sources.iter().find(|p| named(p)).unwrap_or_else(|| panic!("stage {stage} has no source {source}"))
+}
+
+/// Compares, and counts what was compared.
+struct Compare<'a> {
+    golden: &'a Golden,
+    what: String,
+    case: &'a str,
+    seen: BTreeSet<String>,
+}
+
+impl Compare<'_> {
+    fn check<F: Element>(&mut self, name: &str, got: &[F]) {
+        let full = format!("{}.{name}", self.case);
+        let want = self.golden.get(&full);
+        assert_eq!(got.len(), want.len(), "{}: length of {full}", self.what);
+        let largest = want.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
+        for (i, (g, &w)) in got.iter().zip(want).enumerate() {
+            let tolerance = if size_of::<F>() == 8 { ATOL + RTOL * w.abs() } else { F32_TOL * largest };
+            let near = (g.to_f64() - w).abs() <= tolerance;
+            assert!(near, "{}: {full}[{i}] is {g:?}, expected {w:?}", self.what);
+        }
+        self.seen.insert(full);
+    }
+}
+
+/// One layer of a case as a problem; `below` is the output of the layer under it.
+fn problem<F: Element>(
+    entry: &cells::Entry,
+    golden: &Golden,
+    case: &Case,
+    k: usize,
+    below: Option<&Problem<F>>,
+    y: Option<&[F]>,
+) -> Problem<F> {
+    let [input, hidden, output] = golden.integers("sizes")[..] else { panic!("sizes") };
+    let input = below.map_or(input, |b| b.layer.output_width());
+    let layer = Layer::new((entry.make)(), Sizes { input, hidden, output }).unwrap();
+    let lengths = golden.integers("lengths");
+    let steps = golden.get("ids").len() / lengths.len();
+    let states = |prefix: &str, suffix: &str| -> Option<Vec<Vec<F>>> {
+        let names = layer.carried().iter().map(|&v| layer.values()[v].name);
+        Some(names.map(|n| golden.cast(&format!("{prefix}{n}{suffix}_l{k}"))).collect())
+    };
+    let mut p = Problem::new(&layer, steps, lengths.len(), 0);
+    p.params = (0..layer.parameters().len()).map(|i| parameter(golden, &layer, i, k)).collect();
+    p.input = match y {
+        Some(y) => y.to_vec(),
+        None => golden.cast(if case.tokens { "table" } else { "input" }),
+    };
+    if case.tokens {
+        p.ids = Some(golden.integers("ids").iter().map(|&id| id as u32).collect());
+    }
+    if case.lengths {
+        p.lengths = Some(lengths);
+    }
+    p.reverse = case.reverse;
+    (p.state, p.d_state) = (states("", "0"), states("d_", "n"));
+    if case.masks {
+        for name in golden.masks() {
+            let [_, stage, source, _] = name.split('_').collect::<Vec<_>>()[..] else { panic!("{name}") };
+            let stage = stage.parse().unwrap();
+            p.masks.push((stage, place(&layer, stage, source), golden.cast(&name)));
+        }
+    }
+    p
+}
+
+/// Runs a case on an engine and compares everything that the file has for it.
+fn run_case<F: Element>(entry: &cells::Entry, golden: &Golden, case: &Case, runner: &mut dyn Runner<F>) {
+    let what = format!("{}, {}", entry.name, runner.name());
+    let mut compare = Compare { golden, what, case: &case.name, seen: BTreeSet::new() };
+    let mut layers: Vec<Problem<F>> = Vec::new();
+    let mut y: Option<Vec<F>> = None;
+    for k in 0..case.layers {
+        let p = problem(entry, golden, case, k, layers.last(), y.as_deref());
+        let output = p.forward(runner);
+        for (state, &v) in output.state.iter().zip(p.layer.carried()) {
+            compare.check(&format!("{}n_l{k}", p.layer.values()[v].name), state);
+        }
+        layers.push(p);
+        y = Some(output.y);
+    }
+    compare.check("output", &y.unwrap());
+
+    let mut d_y: Vec<F> = golden.cast("d_output");
+    for (k, mut p) in layers.into_iter().enumerate().rev() {
+        p.d_y = d_y;
+        let gradients = p.backward(runner);
+        for (parameter, d) in p.layer.parameters().iter().zip(&gradients.params) {
+            compare.check(&format!("d_{}_l{k}", parameter.name), d);
+            // The gradient by PyTorch's other bias is that of our one.
+            if parameter.name == "bias_ih" && has_second_bias(golden, &p.layer) {
+                compare.check(&format!("d_bias_hh_l{k}"), d);
+            }
+        }
+        for (d, &v) in gradients.state.iter().zip(p.layer.carried()) {
+            compare.check(&format!("d_{}0_l{k}", p.layer.values()[v].name), d);
+        }
+        for (d, name) in gradients.masks.iter().zip(golden.masks()) {
+            compare.check(&format!("d_{name}"), d);
+        }
+        if k == 0 {
+            compare.check(if case.tokens { "d_table" } else { "d_input" }, &gradients.input);
+        }
+        d_y = gradients.input;
+    }
+    let prefix = format!("{}.", case.name);
+    let unseen: Vec<_> =
+        golden.tensors.keys().filter(|k| k.starts_with(&prefix) && !compare.seen.contains(*k)).collect();
+    assert!(unseen.is_empty(), "{}: not compared: {unseen:?}", compare.what);
+}
+
+fn check<F: Element>() {
+    for entry in cells::REGISTRY {
+        let golden = Golden::read(entry.name);
+        let cases = golden.cases();
+        for layers in ["1", "2"] {
+            for direction in ["forward", "reverse"] {
+                for lengths in ["", "-lengths"] {
+                    let case = format!("{layers}-{direction}{lengths}");
+                    assert!(cases.contains(&case), "the golden of `{}` has no case {case}", entry.name);
+                }
+            }
+        }
+        for mut runner in runners::<F>() {
+            for case in &cases {
+                run_case(entry, &golden, &Case::parse(case), &mut *runner);
+            }
+        }
+    }
+}
+
+#[test]
+fn f64_engines_give_the_goldens() {
+    check::<f64>();
+}
+
+#[test]
+fn f32_engines_give_the_goldens() {
+    check::<f32>();
+}
+
+/// A golden of a cell that is not registered, or a cell's file that no line of the registry names, is a mistake.
+#[test]
+fn nothing_is_left_out_of_the_registry() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let stems = |folder: &str, ending: &str| -> Vec<String> {
+        let files = std::fs::read_dir(root.join(folder)).unwrap().map(|e| e.unwrap().file_name());
+        let names: Vec<String> = files.map(|f| f.into_string().unwrap()).collect();
+        names.iter().filter_map(|n| Some(n.strip_suffix(ending)?.to_string())).collect()
+    };
+    for file in stems("src/cells", ".rs") {
+        let registered = file == "mod" || cells::REGISTRY.iter().any(|e| e.file == file);
+        assert!(registered, "src/cells/{file}.rs has no line in the registry");
+    }
+    for name in stems("../../golden", ".safetensors") {
+        assert!(cells::find(&name).is_some(), "golden/{name}.safetensors belongs to no registered cell");
+    }
+    for entry in cells::REGISTRY {
+        let path = root.join("src/cells").join(format!("{}.rs", entry.file));
+        assert!(path.exists(), "`{}` names the file {}", entry.name, path.display());
+    }
+    let names: BTreeSet<_> = cells::REGISTRY.iter().map(|e| e.name).collect();
+    assert_eq!(names.len(), cells::REGISTRY.len(), "two cells have one name");
+}

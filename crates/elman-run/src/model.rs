@@ -1,0 +1,268 @@
+//! A trained character model: embedding, stack of recurrent layers, readout, vocabulary; and its file.
+//!
+//! V characters, E embedding width, H hidden width, P width of a layer's output (H for most cells), L layers:
+//!
+//! ```text
+//! x_t = embedding[token_t]                (E)
+//! y_t = layer L-1 ( ... layer 0 (x_t))    (P)
+//! logits_t = readout.weight y_t + readout.bias   (V)
+//! ```
+//!
+//! In the file the tensors are `embedding.weight` (V, E), `rnn.weight_ih_l{k}`, `rnn.weight_hh_l{k}`, `rnn.bias_ih_l{k}` and
+//! so on in PyTorch's names and layouts, `readout.weight` (V, P) and `readout.bias` (V). A cell with one bias writes
+//! `rnn.bias_hh_l{k}` as zeros; when a file is read, what stands there is added to `bias_ih`.
+
+use crate::tensor_file::{Tensor, TensorFile, json};
+use crate::{Error, Vocabulary, nearest};
+use elman_core::{Layer, Sizes, cells};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The largest size that is believed: far above any that could be trained, far below where products overflow.
+const MAX_SIZE: usize = 1 << 24;
+/// The largest number of layers that is believed.
+const MAX_LAYERS: usize = 1000;
+
+const CONFIG_KEY: &str = "elman.config";
+const VOCABULARY_KEY: &str = "elman.vocabulary";
+
+/// What a model is, beside its numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// The task that it was trained for, such as `char-lm`.
+    pub task: String,
+    /// The registered name of its cell.
+    pub cell: String,
+    /// E, the width of the embedding.
+    pub embedding: usize,
+    /// H, the hidden width.
+    pub hidden: usize,
+    /// P, the width of a projection or of an output that is fed back; cells without one ignore it.
+    pub output: usize,
+    /// L, the number of layers.
+    pub layers: usize,
+}
+
+impl ModelConfig {
+    /// The layers of the stack, first to last.
+    ///
+    /// # Errors
+    /// The cell is unknown, or a size is zero or absurd.
+    pub fn stack(&self) -> Result<Vec<Layer>, Error> {
+        let entry = cells::find(&self.cell).ok_or_else(|| unknown_cell(&self.cell))?;
+        let wrong = |what: String| Error::Config { what };
+        for (name, size) in [("embedding", self.embedding), ("hidden", self.hidden), ("output", self.output)] {
+            if size == 0 || size > MAX_SIZE {
+                return Err(wrong(format!("`{name}` is {size}; it must be 1 to {MAX_SIZE}")));
+            }
+        }
+        if self.layers == 0 || self.layers > MAX_LAYERS {
+            return Err(wrong(format!("`layers` is {}; it must be 1 to {MAX_LAYERS}", self.layers)));
+        }
+        let mut input = self.embedding;
+        let mut stack = Vec::with_capacity(self.layers);
+        for _ in 0..self.layers {
+            let sizes = Sizes { input, hidden: self.hidden, output: self.output };
+            let layer = Layer::new((entry.make)(), sizes).map_err(|error| wrong(error.to_string()))?;
+            input = layer.output_width();
+            stack.push(layer);
+        }
+        Ok(stack)
+    }
+}
+
+/// The error for a cell name that is not in the registry, with the nearest one that is.
+pub fn unknown_cell(name: &str) -> Error {
+    let advice = match nearest(name, cells::REGISTRY.iter().map(|entry| entry.name)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`elman cells` lists those that there are".to_string(),
+    };
+    Error::UnknownCell { name: name.to_string(), advice }
+}
+
+/// One layer of the stack with its parameters, in the order of [`Layer::parameters`].
+#[derive(Clone, Debug)]
+pub struct ModelLayer {
+    /// Cell and sizes.
+    pub layer: Layer,
+    /// One row-major array for each parameter.
+    pub parameters: Vec<Vec<f32>>,
+}
+
+impl ModelLayer {
+    /// The parameters as the engine takes them.
+    pub fn slices(&self) -> Vec<&[f32]> {
+        self.parameters.iter().map(Vec::as_slice).collect()
+    }
+}
+
+/// A trained model. Its parameters have the shapes of its configuration.
+#[derive(Clone, Debug)]
+pub struct Model {
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    embedding: Vec<f32>,
+    layers: Vec<ModelLayer>,
+    readout_weight: Vec<f32>,
+    readout_bias: Vec<f32>,
+}
+
+impl Model {
+    /// A model of these named tensors, in any order; the names and shapes are those of the file.
+    ///
+    /// # Errors
+    /// The configuration is wrong, or a tensor is missing, has another shape or is not the model's.
+    pub fn from_tensors(config: ModelConfig, vocabulary: Vocabulary, tensors: Vec<Tensor>) -> Result<Model, Error> {
+        let stack = config.stack()?;
+        let mut tensors = Tensors(tensors);
+        let v = vocabulary.len();
+        let embedding = tensors.take("embedding.weight", &[v, config.embedding])?;
+        let mut layers = Vec::with_capacity(stack.len());
+        for (k, layer) in stack.into_iter().enumerate() {
+            let mut parameters = Vec::new();
+            for parameter in layer.parameters() {
+                parameters.push(tensors.take(&format!("rnn.{}_l{k}", parameter.name), &parameter.shape())?);
+            }
+            if let Some((i, rows)) = lone_bias(&layer) {
+                let name = format!("rnn.bias_hh_l{k}");
+                let second = if tensors.has(&name) { tensors.take(&name, &[rows])? } else { Vec::new() };
+                // Only what is not zero: adding +0.0 would turn -0.0 around, and a file written again must be the same.
+                for (bias, second) in parameters[i].iter_mut().zip(second).filter(|(_, second)| *second != 0.0) {
+                    *bias += second;
+                }
+            }
+            layers.push(ModelLayer { layer, parameters });
+        }
+        let width = layers.last().map_or(0, |l| l.layer.output_width());
+        let readout_weight = tensors.take("readout.weight", &[v, width])?;
+        let readout_bias = tensors.take("readout.bias", &[v])?;
+        if let Some(tensor) = tensors.0.first() {
+            let what = format!("there is a tensor `{}`, which such a model does not have", tensor.name);
+            return Err(Error::Shape { what });
+        }
+        Ok(Model { config, vocabulary, embedding, layers, readout_weight, readout_bias })
+    }
+
+    /// The tensors of the file, in its order.
+    pub fn tensors(&self) -> Vec<Tensor> {
+        let v = self.vocabulary.len();
+        let tensor = |name: String, shape: Vec<usize>, values: &[f32]| Tensor { name, shape, values: values.to_vec() };
+        let mut tensors = vec![tensor("embedding.weight".into(), vec![v, self.config.embedding], &self.embedding)];
+        for (k, ModelLayer { layer, parameters }) in self.layers.iter().enumerate() {
+            for (parameter, values) in layer.parameters().iter().zip(parameters) {
+                tensors.push(tensor(format!("rnn.{}_l{k}", parameter.name), parameter.shape(), values));
+            }
+            if let Some((_, rows)) = lone_bias(layer) {
+                tensors.push(tensor(format!("rnn.bias_hh_l{k}"), vec![rows], &vec![0.0; rows]));
+            }
+        }
+        tensors.push(tensor("readout.weight".into(), vec![v, self.output_width()], &self.readout_weight));
+        tensors.push(tensor("readout.bias".into(), vec![v], &self.readout_bias));
+        tensors
+    }
+
+    /// Writes the model file, atomically. The same model gives the same bytes.
+    ///
+    /// # Errors
+    /// [`Error::Write`]; the former file is then as it was.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let metadata =
+            [(CONFIG_KEY.to_string(), json(&self.config)), (VOCABULARY_KEY.to_string(), self.vocabulary.to_json())];
+        TensorFile { metadata: metadata.into(), tensors: self.tensors() }.write(path)
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// Those of [`TensorFile::read`] and [`Model::from_tensors`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Model, Error> {
+        let path = path.as_ref();
+        let TensorFile { metadata, tensors } = TensorFile::read(path)?;
+        let text = |key: &str| {
+            let what = format!("it has no `{key}`: it is not a model but another of Elman's files");
+            metadata.get(key).ok_or(Error::Damaged { path: path.to_path_buf(), what })
+        };
+        let (config, vocabulary) = (text(CONFIG_KEY)?, text(VOCABULARY_KEY)?);
+        let model = || {
+            let config: ModelConfig =
+                serde_json::from_str(config).map_err(|error| Error::Config { what: error.to_string() })?;
+            Model::from_tensors(config, Vocabulary::from_json(vocabulary)?, tensors)
+        };
+        model().map_err(|error| error.within(path))
+    }
+
+    /// What the model is.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Its characters.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// The embedding table (V, E).
+    pub fn embedding(&self) -> &[f32] {
+        &self.embedding
+    }
+
+    /// The layers, first to last.
+    pub fn layers(&self) -> &[ModelLayer] {
+        &self.layers
+    }
+
+    /// The readout's weight (V, P).
+    pub fn readout_weight(&self) -> &[f32] {
+        &self.readout_weight
+    }
+
+    /// The readout's bias (V).
+    pub fn readout_bias(&self) -> &[f32] {
+        &self.readout_bias
+    }
+
+    /// P, the width of the last layer's output.
+    pub fn output_width(&self) -> usize {
+        self.layers.last().map_or(0, |l| l.layer.output_width())
+    }
+
+    /// Number of parameters.
+    pub fn parameter_count(&self) -> usize {
+        let layers: usize = self.layers.iter().map(|l| l.layer.parameter_count()).sum();
+        self.embedding.len() + layers + self.readout_weight.len() + self.readout_bias.len()
+    }
+}
+
+/// For a layer whose cell has only one bias where PyTorch has two: the index and length of `bias_ih`.
+fn lone_bias(layer: &Layer) -> Option<(usize, usize)> {
+    let position = |name: &str| layer.parameters().iter().position(|p| p.name == name);
+    match (position("bias_ih"), position("bias_hh")) {
+        (Some(i), None) => Some((i, layer.parameters()[i].rows)),
+        _ => None,
+    }
+}
+
+/// Tensors on their way into a model.
+struct Tensors(Vec<Tensor>);
+
+impl Tensors {
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|tensor| tensor.name == name)
+    }
+
+    fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, Error> {
+        let wrong = |what: String| Err(Error::Shape { what });
+        let Some(i) = self.0.iter().position(|tensor| tensor.name == name) else {
+            return wrong(format!("the tensor `{name}` of shape {shape:?} is missing"));
+        };
+        let tensor = self.0.swap_remove(i);
+        if tensor.shape != shape {
+            return wrong(format!("the tensor `{name}` has the shape {:?}, expected {shape:?}", tensor.shape));
+        }
+        if tensor.values.len() != shape.iter().product::<usize>() {
+            return wrong(format!("the tensor `{name}` of shape {shape:?} has {} elements", tensor.values.len()));
+        }
+        Ok(tensor.values)
+    }
+}

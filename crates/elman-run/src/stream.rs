@@ -1,0 +1,78 @@
+//! A model one step at a time.
+
+use crate::Model;
+use elman_core::engine::{Affine, Engine, StepInput, Stepper};
+use std::sync::Arc;
+
+/// A model running step by step at batch 1, in constant memory: nothing is allocated for a step.
+///
+/// It has its own copy of the model's weights, laid out for this; the embedding is folded into the first layer's input
+/// product, so that a token costs the look-up of a row.
+///
+/// ```no_run
+/// use elman_core::engine::Engine;
+/// use elman_run::{Model, Stream};
+/// let model = Model::load("model.safetensors")?;
+/// let mut stream = Stream::new(&model, &Engine::new(1).into());
+/// let logits = stream.step(None); // zero input from zero state
+/// assert_eq!(logits.len(), model.vocabulary().len());
+/// # Ok::<(), elman_run::Error>(())
+/// ```
+pub struct Stream {
+    layers: Vec<Stepper<f32>>,
+    /// A layer's output on its way to the next, or to the readout.
+    y: Vec<f32>,
+    readout: Affine<f32>,
+    logits: Vec<f32>,
+}
+
+impl Stream {
+    /// From zero state.
+    pub fn new(model: &Model, engine: &Arc<Engine>) -> Stream {
+        let table = |k: usize| (k == 0).then(|| model.embedding());
+        let stepper =
+            |(k, l): (usize, &crate::model::ModelLayer)| Stepper::new(engine, &l.layer, &l.slices(), 1, table(k));
+        let layers = model.layers().iter().enumerate().map(stepper).collect();
+        let width = model.output_width();
+        Stream {
+            layers,
+            y: vec![0.0; width],
+            readout: Affine::new(engine.isa(), model.readout_weight(), model.readout_bias(), width),
+            logits: vec![0.0; model.vocabulary().len()],
+        }
+    }
+
+    /// Takes a token, or zero input, without asking what comes next.
+    ///
+    /// # Panics
+    /// If the id is not in the vocabulary.
+    #[track_caller]
+    pub fn advance(&mut self, token: Option<u32>) {
+        let id = token.map_or([0], |id| [id]);
+        for (k, layer) in self.layers.iter_mut().enumerate() {
+            let input = match (k, token) {
+                (0, None) => StepInput::Zero,
+                (0, Some(_)) => StepInput::Tokens(&id),
+                _ => StepInput::Dense(&self.y),
+            };
+            let y = layer.step(input);
+            self.y.copy_from_slice(y);
+        }
+    }
+
+    /// Takes a token, or zero input, and gives the logits of what comes next (V).
+    ///
+    /// # Panics
+    /// If the id is not in the vocabulary.
+    #[track_caller]
+    pub fn step(&mut self, token: Option<u32>) -> &[f32] {
+        self.advance(token);
+        self.readout.apply(&self.y, &mut self.logits);
+        &self.logits
+    }
+
+    /// Back to zero state.
+    pub fn reset(&mut self) {
+        self.layers.iter_mut().for_each(Stepper::reset);
+    }
+}
