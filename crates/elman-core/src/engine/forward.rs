@@ -210,9 +210,6 @@ impl<F: Element> Run<'_, F> {
         hands: &mut Hands<F>,
         flip: bool,
     ) {
-        let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
-        let (rows, offset) = (self.ws.rows.active[step], self.ws.rows.offset[step]);
-        let packed = &self.ws.stages[stage];
         // SAFETY: see `Run`; masked sources are complete past the barrier.
         unsafe {
             if self.plan.masks.iter().any(|m| m.0 == stage && m.2 != Place::Input) {
@@ -220,69 +217,103 @@ impl<F: Element> Run<'_, F> {
                 self.team.barrier();
             }
         }
-        let pre = self.ws.pre_at(stage, step);
-        let mut own = pieces(panels, self.own(shape.width, thread));
-        while let Some((group, first, vectors)) = if flip { own.next_back() } else { own.next() } {
-            let shift = first * panels.lanes;
-            for gate in 0..shape.gates {
-                let gate = if flip { shape.gates - 1 - gate } else { gate };
-                let panel = group * shape.gates + gate;
-                let bias = packed.bias.ptr().wrapping_add(panel * panels.width + shift);
-                let mut init = Init::Rows { ptr: bias.cast_const(), stride: 0 };
-                hands.segments.clear();
-                for (s, source) in shape.sources.iter().enumerate() {
-                    let Some(k) = source.gates.iter().position(|g| g.0 == gate) else { continue };
-                    if source.place == Place::Input {
-                        let at = group * source.gates.len() + k;
-                        init = match self.plan.path {
-                            InputPath::Table { vocabulary } => {
-                                let tables = self.ws.tables[stage].ptr();
-                                let table = Matrix { ptr: tables, rows: vocabulary, width: panels.width };
-                                let table = table.at(at, 0).wrapping_add(shift).cast_const();
-                                Init::Gather { table, stride: panels.width, ids: &self.ws.ids[offset..offset + rows] }
-                            }
-                            _ => {
-                                let row = offset - self.ws.rows.offset[chunk_start];
-                                let ptr = self.ahead(stage).at(at, row).wrapping_add(shift).cast_const();
-                                Init::Rows { ptr, stride: panels.width }
-                            }
-                        };
-                        continue;
-                    }
-                    let a = self.source(stage, s, step);
-                    let b = packed.forward(shape, panels, s, group, k).wrapping_add(shift);
-                    hands.segments.extend((0..panels.count(source.width)).map(|p| Segment {
-                        a: a.at(p, 0).cast_const(),
-                        row: panels.width,
-                        column: 1,
-                        b: b.wrapping_add(p * panels.width * panels.width).cast_const(),
-                        depth: panels.depth(source.width, p),
-                    }));
-                }
-                // SAFETY: operands and result were laid out by `prepare`.
-                unsafe {
-                    Product {
-                        rows,
-                        vectors,
-                        width: panels.width,
-                        init,
-                        segments: &hands.segments,
-                        out: pre.at(panel, 0).wrapping_add(shift),
-                        out_stride: panels.width,
-                    }
-                    .run(self.plan.isa);
-                }
+        let mut own = pieces(self.plan.panels, self.own(self.plan.stages[stage].width, thread));
+        while let Some(piece) = if flip { own.next_back() } else { own.next() } {
+            let gates = self.plan.stages[stage].gates;
+            for gate in 0..gates {
+                let gate = if flip { gates - 1 - gate } else { gate };
+                // SAFETY: sources are complete past the last barrier; the units are this thread's.
+                unsafe { self.gate(stage, step, chunk_start, gate, piece, hands) };
             }
-            for register in first..first + vectors {
-                self.arguments(stage, step, group, register, &mut hands.args);
-                hands.outs.clear();
-                hands.outs.extend(self.layer.stages()[stage].writes.iter().map(|&v| {
-                    let value = self.ws.value(v, Some(step));
-                    Column { ptr: value.at(group, 0).wrapping_add(register * panels.lanes), stride: panels.width }
-                }));
-                // SAFETY: one column for each argument and result, `rows` rows of each.
-                unsafe { self.cell.forward(stage, self.plan.isa, &hands.args, &hands.outs, rows) };
+            // A normaliser across units would stand here, between products and equations: past a barrier, for whole rows.
+            // SAFETY: as above.
+            unsafe { self.equations(stage, step, piece, hands) };
+        }
+    }
+
+    /// One gate's pre-activations: bias and input product from ahead, plus the products with the other sources.
+    unsafe fn gate(
+        &self,
+        stage: usize,
+        step: usize,
+        chunk_start: usize,
+        gate: usize,
+        (group, first, vectors): (usize, usize, usize),
+        hands: &mut Hands<F>,
+    ) {
+        let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
+        let packed = &self.ws.stages[stage];
+        let shift = first * panels.lanes;
+        let panel = group * shape.gates + gate;
+        let bias = packed.bias.ptr().wrapping_add(panel * panels.width + shift);
+        let mut init = Init::Rows { ptr: bias.cast_const(), stride: 0 };
+        hands.segments.clear();
+        for (s, source) in shape.sources.iter().enumerate() {
+            let Some(k) = source.gates.iter().position(|g| g.0 == gate) else { continue };
+            if source.place == Place::Input {
+                init = self.input_ahead(stage, step, chunk_start, group * source.gates.len() + k, shift);
+                continue;
             }
+            let a = self.source(stage, s, step);
+            let b = packed.forward(shape, panels, s, group, k).wrapping_add(shift);
+            hands.segments.extend((0..panels.count(source.width)).map(|p| Segment {
+                a: a.at(p, 0).cast_const(),
+                row: panels.width,
+                column: 1,
+                b: b.wrapping_add(p * panels.width * panels.width).cast_const(),
+                depth: panels.depth(source.width, p),
+            }));
+        }
+        // SAFETY: operands and result were laid out by `prepare`.
+        unsafe {
+            Product {
+                rows: self.ws.rows.active[step],
+                vectors,
+                width: panels.width,
+                init,
+                segments: &hands.segments,
+                out: self.ws.pre_at(stage, step).at(panel, 0).wrapping_add(shift),
+                out_stride: panels.width,
+            }
+            .run(self.plan.isa);
+        }
+    }
+
+    /// Bias plus input product of a step's rows, computed ahead or folded into the token table.
+    fn input_ahead(&self, stage: usize, step: usize, chunk_start: usize, panel: usize, shift: usize) -> Init<'_, F> {
+        let (width, offset) = (self.plan.panels.width, self.ws.rows.offset[step]);
+        match self.plan.path {
+            InputPath::Table { vocabulary } => {
+                let table = Matrix { ptr: self.ws.tables[stage].ptr(), rows: vocabulary, width };
+                let ids = &self.ws.ids[offset..offset + self.ws.rows.active[step]];
+                Init::Gather { table: table.at(panel, 0).wrapping_add(shift).cast_const(), stride: width, ids }
+            }
+            _ => {
+                let row = offset - self.ws.rows.offset[chunk_start];
+                let ptr = self.ahead(stage).at(panel, row).wrapping_add(shift).cast_const();
+                Init::Rows { ptr, stride: width }
+            }
+        }
+    }
+
+    /// The equations of a stage for some of the thread's own units.
+    unsafe fn equations(
+        &self,
+        stage: usize,
+        step: usize,
+        (group, first, vectors): (usize, usize, usize),
+        hands: &mut Hands<F>,
+    ) {
+        let panels = self.plan.panels;
+        for register in first..first + vectors {
+            self.arguments(stage, step, group, register, &mut hands.args);
+            hands.outs.clear();
+            hands.outs.extend(self.layer.stages()[stage].writes.iter().map(|&v| {
+                let value = self.ws.value(v, Some(step));
+                Column { ptr: value.at(group, 0).wrapping_add(register * panels.lanes), stride: panels.width }
+            }));
+            // SAFETY: one column for each argument and result, the step's rows of each.
+            unsafe { self.cell.forward(stage, self.plan.isa, &hands.args, &hands.outs, self.ws.rows.active[step]) };
         }
     }
 

@@ -1,0 +1,211 @@
+//! What can be asked of the program, and its help texts.
+
+use crate::setting_flags::SettingFlags;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Recurrent networks: train, evaluate, sample and explain them.
+#[derive(Parser)]
+#[command(
+    name = "elman",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_long_help = "\
+Begin with
+  elman train char-lm                       learns from the text in the program, in about a minute
+  elman train char-lm --data book.txt       learns from a text of yours
+  elman sample runs/char-lm-1               writes
+  elman describe lstm                       the equations of a cell, forward and backward
+
+Results go to standard output, progress and messages to standard error. Exit status: 0 done,
+1 failed while running, 2 the command or its input is wrong, 130 stopped by Ctrl-C after saving."
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    Train(Train),
+    Eval(Eval),
+    Sample(Sample),
+    Cells(List),
+    Tasks(List),
+    Describe(Describe),
+}
+
+/// Train a network, or go on training it.
+#[derive(Args)]
+#[command(
+    args_override_self = true,
+    after_long_help = "\
+Settings are taken from the defaults, then from --config, then from --set, then from the options;
+with --resume from the run's own config.toml first.
+
+The run's directory holds everything needed to use, resume or audit the model: config.toml,
+vocabulary.json, model.safetensors (the last), best.safetensors (the lowest held-out loss),
+checkpoint.safetensors, metrics.jsonl, TensorBoard events, plots/loss.svg, samples.txt.
+
+Ctrl-C finishes the step, saves a checkpoint and ends with status 130; a second one ends at once.
+A run that was stopped or killed goes on with --resume and gives the same bits as one that was not.
+It refuses another network or text; steps, lr, clip and how often things are written may change.
+
+Examples
+  elman train char-lm
+  elman train char-lm --data book.txt --hidden 512 --layers 2 --epochs 10 --out runs/book
+  elman train char-lm --out runs/book --resume --epochs 20
+  elman train char-lm --data book.txt --config runs/book/config.toml --set lr=0.001
+  printf hello > hello.txt
+  elman train char-lm --data hello.txt --cell elman --hidden 3 --lr 0.1 --verbose"
+)]
+pub struct Train {
+    /// What to train for; `elman tasks` lists it
+    #[arg(value_name = "TASK")]
+    pub task: String,
+    /// The run's directory [default: the first free runs/TASK-1, runs/TASK-2, ...]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Go on with the run in --out from its last checkpoint
+    #[arg(long)]
+    pub resume: bool,
+    /// Take settings from a TOML file of `key = value` lines, such as a run's config.toml
+    #[arg(long, value_name = "FILE.toml")]
+    pub config: Option<PathBuf>,
+    /// Set one setting; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Print every vector of the network, step by step, before and after training
+    #[arg(long)]
+    pub verbose: bool,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Print nothing but the result and errors
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub settings: SettingFlags,
+}
+
+/// Score a trained model: nats, bits and perplexity a character.
+#[derive(Args)]
+#[command(after_long_help = "\
+The text is read as one stream from zero state; its first character is given, not predicted.
+Without --data it is the held-out part of the text that the run learnt from.
+
+Examples
+  elman eval runs/char-lm-1
+  elman eval runs/char-lm-1 --data other.txt --json")]
+pub struct Eval {
+    /// The run's directory
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// A text to score whole [default: the run's held-out part]
+    #[arg(long, value_name = "PATH")]
+    pub data: Option<PathBuf>,
+    /// Score the model with the lowest held-out loss instead of the last
+    #[arg(long)]
+    pub best: bool,
+    /// Print the result as one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Threads; 0 means all
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub threads: usize,
+}
+
+/// Let a trained model write.
+#[derive(Args)]
+#[command(after_long_help = "\
+Characters are printed as they come, in constant memory. Without a prompt the model starts from
+zero state and zero input. The same seed writes the same text.
+
+Examples
+  elman sample runs/char-lm-1
+  elman sample runs/char-lm-1 --prompt 'fn main() {' --length 2000 --temperature 0.5
+  elman sample runs/char-lm-1 --top-k 5 --top-p 0.9 --seed 7
+  elman sample runs/char-lm-1 --temperature 0 --prompt h        always the likeliest character")]
+pub struct Sample {
+    /// The run's directory, or a model file
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The text to write on from; it is printed first
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub prompt: String,
+    /// Characters to write
+    #[arg(long, value_name = "N", default_value_t = 500, allow_negative_numbers = true)]
+    pub length: u64,
+    /// Below 1 the likely becomes likelier, above 1 less likely; 0 takes always the likeliest
+    #[arg(long, value_name = "X", default_value_t = 0.8, allow_negative_numbers = true)]
+    pub temperature: f32,
+    /// Draw from the N likeliest characters only
+    #[arg(long, value_name = "N")]
+    pub top_k: Option<usize>,
+    /// Draw from the fewest likeliest characters whose probabilities together reach P
+    #[arg(long, value_name = "P", default_value_t = 1.0, allow_negative_numbers = true)]
+    pub top_p: f32,
+    /// Seed of the random numbers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Use the model with the lowest held-out loss instead of the last
+    #[arg(long)]
+    pub best: bool,
+    /// Print one JSON object on standard output when all is written
+    #[arg(long)]
+    pub json: bool,
+    /// Threads; 0 means all. One is fastest for small models
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub threads: usize,
+}
+
+/// List what there is.
+#[derive(Args)]
+pub struct List {
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Explain a cell: equations forward and backward, shapes, parameters, operations; or draw its graph.
+#[derive(Args)]
+#[command(after_long_help = "\
+Everything is read from the equations that the engine runs.
+
+Examples
+  elman describe lstm
+  elman describe gru --hidden 512 --input 128 --notation oslo
+  elman describe lstm-peephole --latex > peephole.tex
+  elman describe lstm --graph svg > lstm.svg
+  elman describe lstm --graph dot | dot -Tpdf -o lstm.pdf")]
+pub struct Describe {
+    /// The cell; `elman cells` lists them
+    #[arg(value_name = "CELL")]
+    pub cell: String,
+    /// H, the hidden width
+    #[arg(long, value_name = "H", default_value_t = 256, allow_negative_numbers = true)]
+    pub hidden: usize,
+    /// I, the width of the input [default: H]
+    #[arg(long, value_name = "I", allow_negative_numbers = true)]
+    pub input: Option<usize>,
+    /// P, the width of a projection or a fed-back output [default: H]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub output: Option<usize>,
+    /// The equations as LaTeX
+    #[arg(long, conflicts_with = "graph")]
+    pub latex: bool,
+    /// The computational graph instead
+    #[arg(long, value_name = "FORMAT")]
+    pub graph: Option<Graph>,
+    /// Whose letters: elman, or those of the lecture decks sharif, jhu, uts, oslo
+    #[arg(long, value_name = "NAME", default_value = "elman")]
+    pub notation: String,
+}
+
+/// A format of pictures.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Graph {
+    Svg,
+    Dot,
+}

@@ -1,0 +1,35 @@
+//! `elman describe`
+
+use crate::args::{Describe, Graph};
+use crate::failure::Failure;
+use crate::output;
+use elman_core::describe::{self, Notation};
+use elman_core::{Layer, Sizes, cells};
+use elman_run::model::unknown_cell;
+use elman_run::nearest;
+
+pub fn run(command: &Describe) -> Result<(), Failure> {
+    let entry = cells::find(&command.cell).ok_or_else(|| unknown_cell(&command.cell))?;
+    let notation = command.notation.parse::<Notation>().map_err(|error| {
+        let near = nearest(&command.notation, Notation::ALL.map(Notation::name));
+        Failure::usage(near.map_or(error.to_string(), |near| format!("{error}; did you mean `{near}`?")))
+    })?;
+    let hidden = command.hidden;
+    let sizes = Sizes { input: command.input.unwrap_or(hidden), hidden, output: command.output.unwrap_or(hidden) };
+    // Far above what can be trained, and no product of two such sizes overflows.
+    for (name, size) in [("hidden", sizes.hidden), ("input", sizes.input), ("output", sizes.output)] {
+        if !(1..=1 << 24).contains(&size) {
+            return Err(Failure::usage(format!(
+                "--{name}: it is {size}; it must be a whole number from 1 to 16777216"
+            )));
+        }
+    }
+    let layer = Layer::new((entry.make)(), sizes).map_err(|error| Failure::usage(error.to_string()))?;
+    let described = match (command.graph, command.latex) {
+        (Some(Graph::Svg), _) => describe::graph_svg(&layer, notation),
+        (Some(Graph::Dot), _) => describe::graph_dot(&layer, notation),
+        (None, true) => describe::latex(&layer, notation),
+        (None, false) => describe::text(&layer, notation),
+    };
+    output::text(&described.map_err(|error| Failure::usage(error.to_string()))?)
+}

@@ -1,0 +1,39 @@
+//! The `elman` program: parsing and printing, no maths.
+
+mod args;
+mod cells;
+mod describe;
+mod eval;
+mod failure;
+mod output;
+mod progress;
+mod sample;
+mod setting_flags;
+mod signals;
+mod tasks;
+mod train;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Tensors are allocated and freed at every training step; the system's allocator would give their pages back each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // Wrong options end here with status 2, --help and --version with 0.
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Train(command) => train::run(command),
+        Command::Eval(command) => eval::run(&command),
+        Command::Sample(command) => sample::run(&command),
+        Command::Cells(command) => cells::run(&command),
+        Command::Tasks(command) => tasks::run(&command),
+        Command::Describe(command) => describe::run(&command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,44 @@
+//! `elman sample`
+
+use crate::args::Sample;
+use crate::failure::Failure;
+use crate::output::{self, Characters};
+use elman_core::engine::Engine;
+use elman_run::{Generator, Model, SampleSettings};
+use elman_tasks::RunDir;
+use serde_json::json;
+
+pub fn run(command: &Sample) -> Result<(), Failure> {
+    let path = if command.dir.is_file() {
+        command.dir.clone()
+    } else {
+        let dir = RunDir::open(&command.dir)?;
+        if command.best { dir.best() } else { dir.model() }
+    };
+    let model = Model::load(&path)?;
+    let engine = Engine::new(command.threads).into();
+    let &Sample { temperature, top_k, top_p, seed, length, .. } = command;
+    let settings = SampleSettings { temperature, top_k, top_p, seed };
+    let generator = Generator::new(&model, &engine, &command.prompt, settings).map_err(|error| match error {
+        elman_run::Error::UnknownCharacter { .. } => Failure::usage(format!("--prompt: {error}")),
+        elman_run::Error::Setting { .. } => Failure::usage(format!("--{error}")),
+        other => other.into(),
+    })?;
+    let written = generator.take(usize::try_from(length).unwrap_or(usize::MAX));
+    if command.json {
+        let text = written.collect::<Result<String, _>>()?;
+        let object = json!({
+            "model": path.display().to_string(), "prompt": command.prompt, "text": text,
+            "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
+        });
+        return output::text(&format!("{object}\n"));
+    }
+    let mut out = Characters::new();
+    for character in command.prompt.chars() {
+        out.push(character)?;
+    }
+    for character in written {
+        out.push(character?)?;
+    }
+    out.end()
+}

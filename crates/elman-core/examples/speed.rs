@@ -1,0 +1,69 @@
+//! Times the bare engine: forward and backward over a batch, and one streaming step.
+//!
+//! ```sh
+//! cargo run --release -p elman-core --example speed -- lstm 100 64 256 2
+//! ```
+//!
+//! Arguments: cell, T, B, H (the input is as wide), threads. Prints medians and the rate of the matrix products.
+
+use elman_core::engine::{Engine, Gradients, Input, Output, Sequence, StepInput, Stepper, Workspace};
+use elman_core::layer::Role;
+use elman_core::{Layer, Sizes, cells};
+use std::sync::Arc;
+use std::time::Instant;
+
+const ROUNDS: usize = 15;
+const STEPS: usize = 5000;
+
+/// The median seconds of a call.
+fn median(mut call: impl FnMut()) -> f64 {
+    let mut times: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let began = Instant::now();
+            call();
+            began.elapsed().as_secs_f64()
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[ROUNDS / 2]
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |i: usize, default: usize| arguments.get(i).map_or(default, |a| a.parse().expect("a whole number"));
+    let cell = arguments.first().map_or("lstm", String::as_str);
+    let (t, b, h, threads) = (number(1, 100), number(2, 64), number(3, 256), number(4, 0));
+    let entry = cells::find(cell).expect("a registered cell");
+    let layer = Layer::new((entry.make)(), Sizes::new(h, h)).expect("valid sizes");
+
+    // Any small numbers: the time does not depend on them.
+    let values = |n: usize| (0..n).map(|i| ((i * 7919) % 997) as f32 * 1e-4 - 0.05).collect::<Vec<f32>>();
+    let params: Vec<Vec<f32>> = layer.parameters().iter().map(|p| values(p.len())).collect();
+    let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
+    let (x, d_y) = (values(t * b * h), values(t * b * layer.output_width()));
+    let seq = Sequence::new(t, b, Input::Dense(&x));
+
+    let engine = Arc::new(Engine::new(threads));
+    let (mut ws, mut out, mut gradients) = (Workspace::new(), Output::default(), Gradients::default());
+    engine.forward(&layer, &params, &seq, &mut ws, &mut out);
+    engine.backward(&layer, &params, &seq, &mut ws, &d_y, None, &mut gradients);
+    let forward = median(|| engine.forward(&layer, &params, &seq, &mut ws, &mut out));
+    let both = median(|| {
+        engine.forward(&layer, &params, &seq, &mut ws, &mut out);
+        engine.backward(&layer, &params, &seq, &mut ws, &d_y, None, &mut gradients);
+    });
+    let weights: usize = layer.parameters().iter().filter(|p| p.role == Role::Weight).map(|p| p.len()).sum();
+    let rate = |seconds: f64, products: usize| (2 * products * weights * t * b) as f64 / seconds / 1e9;
+
+    let mut stepper = Stepper::new(&engine, &layer, &params, 1, None);
+    let step = median(|| {
+        for i in 0..STEPS {
+            stepper.step(StepInput::Dense(&x[i % (t * b) * h..][..h]));
+        }
+    }) / STEPS as f64;
+
+    println!("{cell}  T={t} B={b} I=H={h}  {}  {} threads, f32", engine.isa(), engine.threads());
+    println!("forward              {:8.2} ms  {:6.1} GF/s", forward * 1e3, rate(forward, 1));
+    println!("forward and backward {:8.2} ms  {:6.1} GF/s", both * 1e3, rate(both, 3));
+    println!("one step, batch 1    {:8.2} us", step * 1e6);
+}

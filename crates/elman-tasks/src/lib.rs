@@ -1,0 +1,20 @@
+//! What Elman can be trained for: one file an application, and what they all share.
+//!
+//! A task is data -> batches, network, loss, metric, output. The tasks stand in [`tasks::REGISTRY`]; the program, its help
+//! texts and its checks all read that list. Shared by all: [`settings`], the [run's directory](run_dir), the files that
+//! grow in it ([`log_file`], [`metrics`], [`events`]), its [`plot`]s, and the [`observer`] that watches a run.
+
+mod error;
+pub mod events;
+pub mod log_file;
+pub mod metrics;
+pub mod observer;
+pub mod plot;
+pub mod run_dir;
+pub mod settings;
+pub mod tasks;
+
+pub use error::Error;
+pub use observer::{Observer, Plan, Silent, Stop};
+pub use run_dir::RunDir;
+pub use tasks::{Report, Request, Task};

@@ -1,0 +1,75 @@
+//! What was measured at a step: a line of `metrics.jsonl`.
+
+use crate::Error;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// A line. Nothing in it depends on the clock, so that a run that was resumed writes the same file as an unbroken one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Steps done.
+    pub step: u64,
+    /// Times that all of the training text had been read before this step.
+    pub epoch: u64,
+    /// Mean training loss since the line before, in nats a character.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+    /// Largest norm of the gradient, before clipping, since the line before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gradient_norm: Option<f64>,
+    /// The learning rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
+    /// Nats a character on the beginning of the held-out part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<f64>,
+    /// Nats a character on all of it, after the last step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out_whole: Option<f64>,
+}
+
+impl Metric {
+    /// The line, with its end.
+    pub fn line(&self) -> String {
+        // Numbers and field names always have a JSON form.
+        serde_json::to_string(self).unwrap_or_default() + "\n"
+    }
+
+    /// Reads a file of lines.
+    ///
+    /// # Errors
+    /// It cannot be read, or a line is not one of these.
+    pub fn read(path: &Path) -> Result<Vec<Metric>, Error> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::unreadable(path, source))?;
+        let line = |(number, line): (usize, &str)| {
+            serde_json::from_str(line)
+                .map_err(|e| Error::Failed(format!("{}: line {} is wrong: {e}", path.display(), number + 1)))
+        };
+        text.lines().enumerate().map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_hold_only_what_was_measured() {
+        let (loss, none) = (Some(1.5), None);
+        let metric = Metric {
+            step: 3,
+            epoch: 0,
+            loss,
+            gradient_norm: none,
+            learning_rate: none,
+            held_out: none,
+            held_out_whole: none,
+        };
+        assert_eq!(metric.line(), "{\"step\":3,\"epoch\":0,\"loss\":1.5}\n");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), metric.line().repeat(2)).unwrap();
+        assert_eq!(Metric::read(file.path()).unwrap(), [metric, metric]);
+        std::fs::write(file.path(), metric.line() + "{").unwrap();
+        assert!(Metric::read(file.path()).unwrap_err().to_string().contains("line 2 is wrong"));
+    }
+}

@@ -1,0 +1,140 @@
+//! Where a run stands: with the trainer's checkpoint, all that a resumed run goes on from.
+
+use super::material::Material;
+use crate::Error;
+use elman::network::LanguageModel;
+use elman::train::{Checkpoint, CheckpointError, Trainer};
+use elman_run::ModelConfig;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// What stands beside the trainer's part.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    progress: Progress,
+    config: ModelConfig,
+}
+
+/// What a run remembers beside its tensors. Numbers that must come back to the bit are kept as their bits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Sum of the losses since the last line of metrics, as bits of an `f64`.
+    loss: u64,
+    /// Number of them.
+    pub losses: u64,
+    /// Largest gradient norm since then, as bits.
+    norm: u64,
+    /// Lowest held-out loss, as bits.
+    best: u64,
+    /// Lengths of the growing files.
+    pub metrics: u64,
+    /// As above.
+    pub samples: u64,
+}
+
+impl Progress {
+    /// Of a run that begins.
+    pub fn new() -> Progress {
+        let zero = 0f64.to_bits();
+        let best = f64::INFINITY.to_bits();
+        Progress { loss: zero, losses: 0, norm: zero, best, metrics: 0, samples: 0 }
+    }
+
+    /// Another step's loss and gradient norm.
+    pub fn add(&mut self, nats: f64, norm: f64) {
+        self.loss = (f64::from_bits(self.loss) + nats).to_bits();
+        self.losses += 1;
+        self.norm = f64::from_bits(self.norm).max(norm).to_bits();
+    }
+
+    /// Mean loss and largest norm since the last call of this.
+    pub fn take(&mut self) -> Option<(f64, f64)> {
+        let result = (f64::from_bits(self.loss) / self.losses as f64, f64::from_bits(self.norm));
+        let any = self.losses > 0;
+        (self.loss, self.losses, self.norm) = (0f64.to_bits(), 0, 0f64.to_bits());
+        any.then_some(result)
+    }
+
+    /// Whether this held-out loss is the lowest so far; it is then remembered.
+    pub fn improves(&mut self, nats: f64) -> bool {
+        let better = nats < f64::from_bits(self.best);
+        if better {
+            self.best = nats.to_bits();
+        }
+        better
+    }
+
+    /// Whether a held-out loss was ever remembered.
+    pub fn has_best(&self) -> bool {
+        f64::from_bits(self.best).is_finite()
+    }
+}
+
+/// Writes a checkpoint, atomically.
+pub fn save(
+    path: &Path,
+    progress: &Progress,
+    config: &ModelConfig,
+    trainer: &Trainer<LanguageModel>,
+    material: &Material,
+) -> Result<(), Error> {
+    let note = Note { progress: progress.clone(), config: config.clone() };
+    let note = serde_json::to_string(&note).map_err(|error| Error::Failed(error.to_string()))?;
+    trainer.save(material, &note, path).map_err(|error| match error {
+        CheckpointError::Io { source, .. } => Error::unwritable(path, source),
+        other => Error::Failed(other.to_string()),
+    })
+}
+
+/// Reads a checkpoint into a trainer of the same sizes, and goes to its place in the text.
+pub fn load(
+    path: &Path,
+    config: &ModelConfig,
+    trainer: &mut Trainer<LanguageModel>,
+    material: &mut Material,
+) -> Result<Progress, Error> {
+    let refused = |error: CheckpointError| match error {
+        CheckpointError::Io { source, .. } => Error::unreadable(path, source),
+        CheckpointError::DoesNotFit(what) => Error::Usage(format!("{}: {what}; start a new run", path.display())),
+        other => Error::Usage(format!("{other}; take another copy, or start a new run")),
+    };
+    let checkpoint = Checkpoint::load(path).map_err(refused)?;
+    let note: Note = serde_json::from_str(&checkpoint.note)
+        .map_err(|error| Error::Usage(format!("{}: it is not a checkpoint of char-lm ({error})", path.display())))?;
+    if note.config != *config {
+        return Err(Error::Usage(format!(
+            "{}: it is of another network ({:?}) than config.toml says ({config:?}); restore config.toml",
+            path.display(),
+            note.config
+        )));
+    }
+    trainer.restore(checkpoint, material).map_err(refused)?;
+    Ok(note.progress)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_and_maxima_come_back_to_the_bit() {
+        let mut progress = Progress::new();
+        assert_eq!(progress.take(), None);
+        progress.add(0.1, 3.0);
+        progress.add(0.2, 1.0);
+        let text = serde_json::to_string(&progress).unwrap();
+        let mut again: Progress = serde_json::from_str(&text).unwrap();
+        assert_eq!(again, progress);
+        assert_eq!(again.take(), Some(((0.1 + 0.2) / 2.0, 3.0)));
+        assert_eq!(again.take(), None);
+    }
+
+    #[test]
+    fn the_lowest_is_remembered() {
+        let mut progress = Progress::new();
+        assert!(!progress.has_best());
+        assert!(progress.improves(2.0) && !progress.improves(2.0) && progress.improves(1.0));
+        assert!(!progress.improves(f64::NAN));
+        assert!(progress.has_best());
+    }
+}

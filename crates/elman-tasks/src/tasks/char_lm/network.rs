@@ -1,0 +1,148 @@
+//! From settings to a network and its trainer, and from those to a model that runs without them.
+
+use crate::Error;
+use crate::settings::Settings;
+use burn::tensor::Device;
+use elman::cells;
+use elman::network::{LanguageModel, LanguageModelConfig};
+use elman::train::{Optimiser, Rule, Schedule, Trainer};
+use elman_data::Streams;
+use elman_run::{Model, ModelConfig, Tensor, Vocabulary};
+
+/// A network with more parameters than this needs more memory than a machine has.
+const MAX_PARAMETERS: usize = 2_000_000_000;
+
+/// What the settings make of a network; refuses one that no memory holds.
+pub fn config(settings: &Settings) -> Result<ModelConfig, Error> {
+    let config = ModelConfig {
+        task: "char-lm".into(),
+        cell: settings.text("cell").into(),
+        embedding: settings.size("embedding"),
+        hidden: settings.size("hidden"),
+        output: settings.size("output"),
+        layers: settings.size("layers"),
+    };
+    let count = config.stack()?.iter().map(|layer| layer.parameter_count()).fold(0usize, usize::saturating_add);
+    if count > MAX_PARAMETERS {
+        return Err(Error::Usage(format!(
+            "the network would have {count} parameters, at most {MAX_PARAMETERS} are possible; lower `hidden` ({}) or \
+             `layers` ({})",
+            config.hidden, config.layers
+        )));
+    }
+    Ok(config)
+}
+
+/// Numbers of a layer's states in a step: 16 GB, and a step keeps several such arrays.
+const MAX_STATES: usize = 1 << 32;
+
+/// Refuses steps whose states no memory holds.
+pub fn check_memory(config: &ModelConfig, streams: &Streams) -> Result<(), Error> {
+    let characters = streams.batch().saturating_mul(streams.steps());
+    let states = characters.saturating_mul(config.hidden).saturating_mul(config.layers);
+    if states > MAX_STATES {
+        return Err(Error::Usage(format!(
+            "a step of {} x {characters_each} characters would keep {states} states, at most {MAX_STATES} are possible; \
+             lower `batch`, `seq-len`, `hidden` or `layers`",
+            streams.batch(),
+            characters_each = streams.steps()
+        )));
+    }
+    Ok(())
+}
+
+/// A trainer before its first step.
+pub fn trainer(config: &ModelConfig, vocabulary: usize, settings: &Settings) -> Result<Trainer<LanguageModel>, Error> {
+    let cell = cells::find(&config.cell).ok_or_else(|| elman_run::model::unknown_cell(&config.cell))?;
+    let network = LanguageModelConfig {
+        vocabulary,
+        embedding: config.embedding,
+        hidden: config.hidden,
+        output: config.output,
+        layers: config.layers,
+        dropout: settings.number("dropout"),
+        cell: (cell.make)(),
+    };
+    let seed = settings.integer("seed");
+    let network = network.init(seed, &Device::flex().autodiff()).map_err(|error| Error::Usage(error.to_string()))?;
+    let optimiser = Optimiser::new(rule(settings), settings.number("weight-decay"));
+    let mut trainer = Trainer::new(network, optimiser, settings.number("lr"), seed);
+    trainer.clip = Some(settings.number("clip"));
+    trainer.schedule = schedule(settings);
+    Ok(trainer)
+}
+
+fn rule(settings: &Settings) -> Rule {
+    let given = settings.number("momentum");
+    match settings.text("optimiser") {
+        "sgd" => Rule::Sgd { momentum: given },
+        "rmsprop" => match Rule::RMS_PROP {
+            Rule::RmsProp { alpha, epsilon, .. } => Rule::RmsProp { alpha, momentum: given, epsilon },
+            other => other,
+        },
+        _ => Rule::ADAM,
+    }
+}
+
+fn schedule(settings: &Settings) -> Schedule {
+    let steps = settings.integer(if settings.get("schedule-steps").is_some() { "schedule-steps" } else { "steps" });
+    let gamma = settings.number("gamma");
+    match settings.text("schedule") {
+        "warmup" => Schedule::Warmup { steps },
+        "step" => Schedule::Step { every: steps, gamma },
+        "cosine" => Schedule::Cosine { steps, floor: gamma },
+        _ => Schedule::Constant,
+    }
+}
+
+/// The network as it is now, as the model that is saved, scored and sampled.
+pub fn model(trainer: &Trainer<LanguageModel>, config: &ModelConfig, vocabulary: &Vocabulary) -> Result<Model, Error> {
+    let tensors = trainer.network().parameters().into_iter();
+    let tensors = tensors.map(|p| Tensor { name: p.name, shape: p.shape, values: p.values }).collect();
+    Ok(Model::from_tensors(config.clone(), vocabulary.clone(), tensors)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::find;
+
+    fn settings(values: &[(&str, &str)]) -> Settings {
+        let mut settings = Settings::new(find("char-lm").unwrap().settings);
+        for (key, value) in values {
+            settings.set(key, value, "").unwrap();
+        }
+        settings.set("steps", "70", "").unwrap();
+        settings.complete();
+        settings
+    }
+
+    #[test]
+    fn rules_and_schedules_are_those_of_the_settings() {
+        assert_eq!(rule(&settings(&[])), Rule::ADAM);
+        assert_eq!(rule(&settings(&[("optimiser", "sgd"), ("momentum", "0.5")])), Rule::Sgd { momentum: 0.5 });
+        assert_eq!(
+            rule(&settings(&[("optimiser", "rmsprop"), ("momentum", "0.5")])),
+            Rule::RmsProp { alpha: 0.99, momentum: 0.5, epsilon: 1e-8 }
+        );
+        assert_eq!(schedule(&settings(&[])), Schedule::Constant);
+        assert_eq!(schedule(&settings(&[("schedule", "warmup")])), Schedule::Warmup { steps: 70 });
+        let step = settings(&[("schedule", "step"), ("schedule-steps", "9"), ("gamma", "0.25")]);
+        assert_eq!(schedule(&step), Schedule::Step { every: 9, gamma: 0.25 });
+        assert_eq!(schedule(&settings(&[("schedule", "cosine")])), Schedule::Cosine { steps: 70, floor: 0.1 });
+    }
+
+    #[test]
+    fn every_cell_gives_a_model_of_the_same_numbers() {
+        for cell in cells::REGISTRY {
+            let settings = settings(&[("cell", cell.name), ("hidden", "3"), ("output", "2"), ("layers", "2")]);
+            let config = config(&settings).unwrap();
+            let trainer = trainer(&config, 4, &settings).unwrap();
+            let model = model(&trainer, &config, &Vocabulary::new("helo".chars()).unwrap()).unwrap();
+            for p in trainer.network().parameters() {
+                let saved = model.tensors().into_iter().find(|t| t.name == p.name).unwrap();
+                assert_eq!((saved.shape, saved.values), (p.shape, p.values), "{} {}", cell.name, p.name);
+            }
+        }
+    }
+}

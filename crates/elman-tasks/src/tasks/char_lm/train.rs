@@ -1,0 +1,435 @@
+//! The way of a text through training: windows, steps, measurements, checkpoints, the final score.
+
+use super::checkpoint::{self, Progress};
+use super::eval::{add, describe, score};
+use super::material::{self, Material};
+use super::{network, vectors};
+use crate::events::EventFile;
+use crate::log_file::LogFile;
+use crate::metrics::Metric;
+use crate::observer::asked;
+use crate::plot::{self, Curve};
+use crate::settings::{Resume, Settings, Value};
+use crate::tasks::{Report, Start};
+use crate::{Error, Observer, Plan, RunDir};
+use elman::network::LanguageModel;
+use elman::train::{TrainError, Trainer};
+use elman_core::engine::Engine;
+use elman_run::{Generator, Model, ModelConfig, SampleSettings};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Steps for a file.
+const STEPS: u64 = 1500;
+/// Steps for a text that a single step reads whole, such as the decks' `hello`.
+const TOY_STEPS: u64 = 300;
+
+/// Trains, or goes on training.
+pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error> {
+    let Start { task, out, mut settings, resume, verbose, stop } = start;
+    let path = material::absolute(material::data(&settings));
+    settings.set("data", &path, "")?;
+    let mut material = Material::new(&settings, observer)?;
+    resolve_steps(&mut settings, &material)?;
+    if let Some((dir, former)) = &resume {
+        let open = crate::tasks::open(dir.path(), stop)?.1.fingerprint;
+        may_resume(&settings, former, dir, &open, &material, observer)?;
+    }
+
+    let config = network::config(&settings)?;
+    network::check_memory(&config, &material.streams)?;
+    // Set once in a process; a second run in the same one keeps the number, which changes no result.
+    elman::set_threads(settings.size("threads"));
+    // For one step at a time: a team would wait for each other longer than it works.
+    let engine = Arc::new(Engine::new(1));
+    let mut trainer = network::trainer(&config, material.vocabulary.len(), &settings)?;
+    let (dir, progress) = match resume {
+        None => (RunDir::create(&out)?, Progress::new()),
+        Some((dir, _)) if dir.checkpoint().exists() => {
+            let progress = checkpoint::load(&dir.checkpoint(), &config, &mut trainer, &mut material)?;
+            observer.note(&format!("{}: going on after step {}", dir.path().display(), trainer.step_count()));
+            (dir, progress)
+        }
+        Some((dir, _)) => {
+            observer.note(&format!("{}: no checkpoint yet, starting from the beginning", dir.path().display()));
+            (dir, Progress::new())
+        }
+    };
+    material.vocabulary.save(dir.vocabulary())?;
+    // Last: a directory with a config.toml is a run.
+    dir.write(&dir.config(), &settings.to_toml(task.name, material.text.fingerprint()))?;
+
+    let mut run = Run {
+        metrics: LogFile::open(&dir.metrics(), progress.metrics)?,
+        samples: LogFile::open(&dir.samples(), progress.samples)?,
+        events: EventFile::create(dir.path(), trainer.step_count())?,
+        settings,
+        dir,
+        material,
+        config,
+        engine,
+        trainer,
+        progress,
+        rate: 0.0,
+        observer,
+    };
+    run.introduce();
+    let began = Instant::now();
+    let first = run.trainer.step_count();
+    let last = run.settings.integer("steps");
+    if verbose {
+        run.show_vectors(&format!("after {first} steps"))?;
+    }
+    run.observer.begin(&Plan { first, last: last.max(first), characters: run.material.characters() });
+    let mut saved = None;
+    while run.trainer.step_count() < last {
+        if asked(stop) {
+            run.save()?;
+            run.observer.end();
+            return Err(run.interrupted(task.name));
+        }
+        run.step()?;
+        if run.trainer.step_count().is_multiple_of(run.settings.integer("checkpoint-every")) {
+            run.save()?;
+            saved = Some(run.trainer.step_count());
+        }
+    }
+    if saved != Some(run.trainer.step_count()) {
+        run.save()?;
+    }
+    run.observer.end();
+    let seconds = began.elapsed().as_secs_f64();
+    if verbose && run.trainer.step_count() > first {
+        run.show_vectors(&format!("after {} steps", run.trainer.step_count()))?;
+    }
+    run.finish(task.name, seconds, run.trainer.step_count() - first, stop)
+}
+
+/// Steps from epochs, or by the text.
+fn resolve_steps(settings: &mut Settings, material: &Material) -> Result<(), Error> {
+    let windows = material.streams.windows() as u64;
+    if settings.get("epochs").is_some() {
+        let steps = settings.integer("epochs").saturating_mul(windows);
+        settings.set("steps", &steps.to_string(), "epochs: ")?;
+    }
+    let toy = material.split.train.len() == material.streams.steps() + 1;
+    settings.fill("steps", Value::Integer(if toy { TOY_STEPS } else { STEPS }));
+    Ok(())
+}
+
+/// Threads that training uses.
+fn threads(settings: &Settings) -> usize {
+    match settings.size("threads") {
+        0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+        n => n,
+    }
+}
+
+/// Refuses what would not be the same run; tells what is free to change.
+fn may_resume(
+    settings: &Settings,
+    former: &Settings,
+    dir: &RunDir,
+    fingerprint: &str,
+    material: &Material,
+    observer: &mut dyn Observer,
+) -> Result<(), Error> {
+    let different = settings.differences(former, Resume::Fixed);
+    if !different.is_empty() {
+        return Err(Error::Usage(format!(
+            "{}: a run cannot go on with other settings ({}); leave them out, or start a new run with another --out",
+            dir.path().display(),
+            different.join(", ")
+        )));
+    }
+    let text = &material.text;
+    if text.fingerprint() != fingerprint {
+        return Err(Error::Usage(format!(
+            "{}: a run cannot go on with another text ({}: fingerprint {fingerprint} -> {}); give the text that it \
+             began with, or start a new run with another --out",
+            dir.path().display(),
+            text.path().display(),
+            text.fingerprint()
+        )));
+    }
+    let changed = settings.differences(former, Resume::Free);
+    if !changed.is_empty() {
+        observer.note(&format!("changed for the steps to come: {}", changed.join(", ")));
+    }
+    Ok(())
+}
+
+/// Everything that a run holds.
+struct Run<'a> {
+    settings: Settings,
+    dir: RunDir,
+    material: Material,
+    config: ModelConfig,
+    engine: Arc<Engine>,
+    trainer: Trainer<LanguageModel>,
+    /// The learning rate of the last step.
+    rate: f64,
+    progress: Progress,
+    metrics: LogFile,
+    samples: LogFile,
+    events: EventFile,
+    observer: &'a mut dyn Observer,
+}
+
+impl Run<'_> {
+    fn parameter_count(&self) -> usize {
+        self.trainer.network().parameters().iter().map(|p| p.values.len()).sum()
+    }
+
+    fn introduce(&mut self) {
+        let parameters = self.parameter_count();
+        let Run { settings, material, dir, config, .. } = self;
+        let text = &material.text;
+        self.observer.note(&format!(
+            "{}: {} characters, {} distinct, unigram entropy {:.3} nats; the last {} are held out",
+            text.path().display(),
+            text.len(),
+            material.vocabulary.len(),
+            text.unigram_nats(),
+            material.split.held_out.len()
+        ));
+        self.observer.note(&format!(
+            "{} x {} of {} units, {parameters} parameters; {} steps of {} x {} characters on {} thread(s), {}; run in {}",
+            config.layers,
+            config.cell,
+            config.hidden,
+            settings.integer("steps"),
+            material.streams.batch(),
+            material.streams.steps(),
+            threads(settings),
+            self.engine.isa(),
+            dir.path().display()
+        ));
+    }
+
+    fn model(&self) -> Result<Model, Error> {
+        network::model(&self.trainer, &self.config, &self.material.vocabulary)
+    }
+
+    /// One step, and whatever is due after it, but for the checkpoint.
+    fn step(&mut self) -> Result<(), Error> {
+        let done = match self.trainer.step(&mut self.material) {
+            Ok(done) => done,
+            Err(error) => {
+                self.observer.end();
+                return Err(self.stopped(error));
+            }
+        };
+        let step = done.step;
+        self.rate = done.rate;
+        self.progress.add(done.loss, done.norm);
+        self.observer.step(step, done.loss);
+
+        let due = |key: &str| {
+            let every = self.settings.integer(key);
+            every > 0 && step.is_multiple_of(every)
+        };
+        let (log, eval, sample) = (due("log-every"), due("eval-every"), due("sample-every"));
+        let held_out = if eval { self.eval_beginning()? } else { None };
+        if log || held_out.is_some() {
+            self.measure(log, held_out, None)?;
+        }
+        if sample {
+            let text = self.sample()?;
+            self.observer.sample(step, &text);
+        }
+        Ok(())
+    }
+
+    /// A line of metrics, the same for TensorBoard.
+    fn measure(&mut self, training: bool, held_out: Option<f64>, held_out_whole: Option<f64>) -> Result<(), Error> {
+        let taken = if training { self.progress.take() } else { None };
+        let metric = Metric {
+            step: self.trainer.step_count(),
+            epoch: self.material.epoch(),
+            loss: taken.map(|t| t.0),
+            gradient_norm: taken.map(|t| t.1),
+            learning_rate: taken.map(|_| self.rate),
+            held_out,
+            held_out_whole,
+        };
+        self.metrics.append(&metric.line())?;
+        let scalars: Vec<(&str, f64)> = [
+            ("train/nats", metric.loss),
+            ("train/gradient_norm", metric.gradient_norm),
+            ("train/learning_rate", metric.learning_rate),
+            ("held-out/nats", held_out),
+            ("held-out/nats_whole", held_out_whole),
+        ]
+        .into_iter()
+        .filter_map(|(tag, value)| Some((tag, value?)))
+        .collect();
+        self.events.scalars(metric.step, &scalars)
+    }
+
+    /// The loss on the beginning of the held-out part; keeps the best model.
+    fn eval_beginning(&mut self) -> Result<Option<f64>, Error> {
+        let part = self.material.split.held_out.clone();
+        if part.is_empty() {
+            return Ok(None);
+        }
+        let end = part.end.min(part.start.saturating_add(self.settings.size("eval-size")));
+        let model = self.model()?;
+        // Not stopped in the middle: it takes a fraction of a second, and a resumed run must measure the same.
+        let never = crate::Stop::new(false);
+        let scored = score(&model, &self.engine, &self.material.text, part.start..end, &never, &mut crate::Silent)?;
+        let Some(scored) = scored else { return Ok(None) };
+        self.observer.held_out(self.trainer.step_count(), &scored);
+        if self.progress.improves(scored.nats) {
+            model.save(self.dir.best())?;
+        }
+        Ok(Some(scored.nats))
+    }
+
+    /// Lets the model write.
+    fn sample(&mut self) -> Result<String, Error> {
+        let step = self.trainer.step_count();
+        let model = self.model()?;
+        // Its own random numbers, by seed and step: training does not notice it.
+        let seed = self.settings.integer("seed").wrapping_add(step);
+        let settings = SampleSettings { temperature: 0.8, seed, ..SampleSettings::default() };
+        let text = Generator::new(&model, &self.engine, "", settings)?
+            .take(self.settings.size("sample-length"))
+            .collect::<Result<String, _>>()?;
+        self.samples.append(&format!("---- after {step} steps ----\n{text}\n\n"))?;
+        Ok(text)
+    }
+
+    /// Checkpoint first: it alone is what a run goes on from.
+    fn save(&mut self) -> Result<(), Error> {
+        let model = self.model()?;
+        if model.tensors().iter().any(|tensor| tensor.values.iter().any(|x| !x.is_finite())) {
+            return Err(self.diverged(self.trainer.step_count(), "a parameter", "not a finite number"));
+        }
+        self.progress.metrics = self.metrics.sync()?;
+        self.progress.samples = self.samples.sync()?;
+        checkpoint::save(&self.dir.checkpoint(), &self.progress, &self.config, &self.trainer, &self.material)?;
+        model.save(self.dir.model())?;
+        self.plot()
+    }
+
+    fn plot(&self) -> Result<(), Error> {
+        let metrics = Metric::read(&self.dir.metrics())?;
+        let points = |value: fn(&Metric) -> Option<f64>| {
+            metrics.iter().filter_map(|m| Some((m.step as f64, value(m)?))).collect::<Vec<_>>()
+        };
+        let curves = [
+            Curve { name: "training", points: points(|m| m.loss), marks: false },
+            Curve { name: "held-out", points: points(|m| m.held_out.or(m.held_out_whole)), marks: true },
+        ];
+        let levels = [("unigram entropy", self.material.text.unigram_nats())];
+        let title = format!("{} {}, {} layer(s)", self.config.cell, self.config.hidden, self.config.layers);
+        // A run of very few steps has nothing to draw yet.
+        match plot::draw(&title, "nats a character", &curves, &levels) {
+            Ok(svg) => self.dir.write(&self.dir.plots().join("loss.svg"), &svg),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn show_vectors(&mut self, title: &str) -> Result<(), Error> {
+        let Material { text, vocabulary, split, streams } = &self.material;
+        let mut ids = vec![0; split.train.len().min(streams.steps() + 1)];
+        text.read(split.train.start, &mut ids, |character| vocabulary.id(character))?;
+        let shown = vectors::show(&self.model()?, &self.engine, &ids, title);
+        self.observer.note(&shown);
+        Ok(())
+    }
+
+    fn interrupted(&self, task: &str) -> Error {
+        let command = self.dir.resume_command(task);
+        Error::Interrupted(format!(
+            "stopped and saved at step {}; continue with `{command}`",
+            self.trainer.step_count()
+        ))
+    }
+
+    /// A step that could not be made.
+    fn stopped(&self, error: TrainError) -> Error {
+        match error {
+            TrainError::NotFinite { step, what, value, .. } => self.diverged(step, what, &value.to_string()),
+            other => Error::Failed(other.to_string()),
+        }
+    }
+
+    /// A run that cannot go on; its last checkpoint stays as it is.
+    fn diverged(&self, step: u64, what: &str, value: &str) -> Error {
+        let checkpoint = self.dir.checkpoint();
+        let advice = if checkpoint.exists() {
+            format!("{} is still that of before: go on from it with --resume and", checkpoint.display())
+        } else {
+            "there is no checkpoint yet: start again with".into()
+        };
+        let (rate, clip) = (self.settings.number("lr"), self.settings.number("clip"));
+        Error::Failed(format!(
+            "step {step}: {what} is {value}; {advice} a lower --lr (now {rate}) or --clip (now {clip})"
+        ))
+    }
+
+    /// The final score of the last model on the whole held-out part, a last sample, the report.
+    fn finish(&mut self, task: &str, seconds: f64, steps: u64, stop: &crate::Stop) -> Result<Report, Error> {
+        let model = self.model()?;
+        let part = self.material.split.held_out.clone();
+        let scored = match part.is_empty() {
+            true => None,
+            false => {
+                let scored = score(&model, &self.engine, &self.material.text, part, stop, self.observer)?;
+                self.observer.end();
+                let scored = scored.ok_or_else(|| self.interrupted(task))?;
+                if !scored.nats.is_finite() {
+                    let step = self.trainer.step_count();
+                    return Err(Error::Failed(format!(
+                        "step {step}: the held-out loss is {}; start again with a lower --lr",
+                        scored.nats
+                    )));
+                }
+                Some(scored)
+            }
+        };
+        if let Some(score) = scored.filter(|_| !self.progress.has_best()) {
+            self.progress.improves(score.nats);
+            model.save(self.dir.best())?;
+        }
+        // After the last checkpoint: a run that is given more steps writes these lines again where they belong then.
+        self.measure(true, None, scored.map(|s| s.nats))?;
+        self.plot()?;
+        let sample = self.sample()?;
+        self.metrics.sync()?;
+        self.samples.sync()?;
+
+        let unigram = self.material.text.unigram_nats();
+        let characters = steps as f64 * self.material.characters() as f64;
+        let mut report = Report::default();
+        report.text += &match &scored {
+            Some(score) => format!(
+                "held-out: {}; {:.0} % of the unigram entropy of {unigram:.3} nats\n",
+                describe(score),
+                100.0 * score.nats / unigram
+            ),
+            None => "no held-out part to score\n".to_string(),
+        };
+        if steps > 0 {
+            report.text += &format!("{steps} steps in {seconds:.1} s, {:.0} characters/s\n", characters / seconds);
+        }
+        report.text += &format!("sample: elman sample {}\n{sample}\n", self.dir.path().display());
+        let json = &mut report.json;
+        json.insert("task".into(), task.into());
+        json.insert("dir".into(), self.dir.path().display().to_string().into());
+        json.insert("step".into(), self.trainer.step_count().into());
+        json.insert("parameters".into(), self.parameter_count().into());
+        json.insert("unigram_nats".into(), unigram.into());
+        match &scored {
+            Some(score) => add(score, json),
+            None => drop(json.insert("tokens".into(), 0.into())),
+        }
+        json.insert("steps".into(), steps.into());
+        json.insert("seconds".into(), seconds.into());
+        json.insert("characters_per_second".into(), (characters / seconds).into());
+        json.insert("sample".into(), sample.into());
+        Ok(report)
+    }
+}

@@ -1,0 +1,160 @@
+//! A language model: embedding, recurrent layers, linear readout.
+
+use super::readout;
+use crate::parameters::{self, Named, ParameterError};
+use crate::random::Random;
+use crate::recurrent::{Input, Options, Recurrent, RecurrentConfig, State, leaf};
+use crate::train::Network;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor, TensorData};
+use elman_core::{Cell, LayerError, Sizes};
+use std::sync::Arc;
+
+/// How a [`LanguageModel`] is made.
+#[derive(Clone, Debug)]
+pub struct LanguageModelConfig {
+    /// V, the number of tokens.
+    pub vocabulary: usize,
+    /// Width of the embedding.
+    pub embedding: usize,
+    /// H.
+    pub hidden: usize,
+    /// P, for cells with a projection or an output fed back.
+    pub output: usize,
+    /// Number of recurrent layers.
+    pub layers: usize,
+    /// Dropout between layers.
+    pub dropout: f64,
+    /// The cell.
+    pub cell: Arc<dyn Cell>,
+}
+
+impl LanguageModelConfig {
+    /// Draws a model from `seed`: the embedding N(0, 1), the readout uniform in ±1/√(its input width), the rest as
+    /// [`RecurrentConfig::init`] does; PyTorch's defaults.
+    pub fn init(&self, seed: u64, device: &Device) -> Result<LanguageModel, LayerError> {
+        for (what, size) in [("vocabulary size", self.vocabulary), ("embedding size", self.embedding)] {
+            if size == 0 {
+                return Err(LayerError::ZeroSize { what });
+            }
+        }
+        let sizes = Sizes { input: self.embedding, hidden: self.hidden, output: self.output };
+        let rnn = RecurrentConfig { cell: self.cell.clone(), sizes, layers: self.layers, dropout: self.dropout };
+        let rnn = rnn.init(seed, device)?;
+        let width = rnn.output_width();
+        let bound = 1.0 / (width as f32).sqrt();
+        let draw = |name: &str, len: usize, next: fn(&mut Random, f32) -> f32| -> Vec<f32> {
+            let mut random = Random::new(seed, &format!("init/{name}"));
+            (0..len).map(|_| next(&mut random, bound)).collect()
+        };
+        let table = draw("embedding.weight", self.vocabulary * self.embedding, |random, _| random.normal());
+        let weight = draw("readout.weight", self.vocabulary * width, Random::symmetric);
+        let bias = draw("readout.bias", self.vocabulary, Random::symmetric);
+        let matrix = |values: Vec<f32>, rows: usize, columns: usize| {
+            leaf(Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), device))
+        };
+        Ok(LanguageModel {
+            embedding: Embedding { weight: matrix(table, self.vocabulary, self.embedding) },
+            rnn,
+            readout: Readout {
+                weight: matrix(weight, self.vocabulary, width),
+                bias: leaf(Tensor::<1>::from_data(TensorData::new(bias, [self.vocabulary]), device)),
+            },
+        })
+    }
+}
+
+/// The embedding table.
+#[derive(Module, Debug)]
+pub struct Embedding {
+    /// (V, embedding width).
+    pub weight: Param<Tensor<2>>,
+}
+
+/// The linear readout.
+#[derive(Module, Debug)]
+pub struct Readout {
+    /// (V, H).
+    pub weight: Param<Tensor<2>>,
+    /// (V).
+    pub bias: Param<Tensor<1>>,
+}
+
+/// A language model over tokens. Parameters: `embedding.weight`, `rnn.weight_ih_l0`, ..., `readout.weight`, `readout.bias`.
+#[derive(Module, Debug)]
+pub struct LanguageModel {
+    /// The embedding.
+    pub embedding: Embedding,
+    /// The recurrent layers.
+    pub rnn: Recurrent,
+    /// The readout.
+    pub readout: Readout,
+}
+
+/// A batch of token sequences, time-major.
+#[derive(Clone, Debug)]
+pub struct TokenBatch {
+    /// (T, B).
+    pub ids: Arc<[u32]>,
+    /// (T, B): the token to be predicted at each place, or [`readout::IGNORE`].
+    pub targets: Vec<u32>,
+    /// B.
+    pub batch: usize,
+    /// The number of valid steps of each row.
+    pub lengths: Option<Arc<[usize]>>,
+    /// Whether the sequences begin here, rather than continue the batch before.
+    pub fresh: bool,
+}
+
+impl LanguageModel {
+    /// V.
+    pub fn vocabulary(&self) -> usize {
+        self.readout.bias.shape()[0]
+    }
+
+    fn states(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<2>, State) {
+        let input = Input::Tokens { ids: batch.ids.clone(), batch: batch.batch, table: self.embedding.weight.val() };
+        let options = Options { lengths: batch.lengths.clone(), dropout, ..Options::default() };
+        let (y, state) = self.rnn.run(input, state, options);
+        let [t, b, width] = y.dims();
+        (y.reshape([t * b, width]), state)
+    }
+
+    /// Logits (T·B, V) and the final state, without dropout.
+    pub fn logits(&self, batch: &TokenBatch, state: Option<State>) -> (Tensor<2>, State) {
+        let (y, state) = self.states(batch, state, None);
+        (readout::logits(y, self.readout.weight.val(), self.readout.bias.val()), state)
+    }
+
+    /// Mean cross-entropy in nats over the targets that count, and the final state. With `dropout`, masks are drawn from it.
+    pub fn loss(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<1>, State) {
+        let (y, state) = self.states(batch, state, dropout);
+        (readout::cross_entropy(y, self.readout.weight.val(), self.readout.bias.val(), &batch.targets), state)
+    }
+
+    /// Every parameter by name, for a model file.
+    pub fn parameters(&self) -> Vec<Named> {
+        parameters::export(self)
+    }
+
+    /// Replaces every parameter.
+    pub fn with_parameters(self, parameters: Vec<Named>) -> Result<Self, ParameterError> {
+        parameters::import(self, parameters)
+    }
+}
+
+impl Network for LanguageModel {
+    type Batch = TokenBatch;
+
+    fn loss(&self, batch: &TokenBatch, state: Option<State>, random: &mut Random) -> (Tensor<1>, State) {
+        LanguageModel::loss(self, batch, state, Some(random))
+    }
+
+    fn is_fresh(batch: &TokenBatch) -> bool {
+        batch.fresh
+    }
+
+    fn count(batch: &TokenBatch) -> usize {
+        batch.targets.iter().filter(|&&t| t != readout::IGNORE).count()
+    }
+}

@@ -1,0 +1,6 @@
+//! Networks: what is built from recurrent layers and a readout.
+
+pub mod language_model;
+pub mod readout;
+
+pub use language_model::{LanguageModel, LanguageModelConfig, TokenBatch};

@@ -1,0 +1,434 @@
+//! The recurrent module: one cell, one layer or a stack of them, as a Burn [`Module`].
+//!
+//! T time, B batch, I input width, H hidden width. Sequences are (T, B, width).
+
+use crate::flex::{Operand, is_flex};
+use crate::random::Random;
+use crate::runtime::Runtime;
+use burn::module::{
+    Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param, ParamId,
+};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use elman_core::layer::{Place, Role};
+use elman_core::{Cell, Layer, LayerError, Sizes};
+use std::sync::Arc;
+
+mod fused;
+mod portable;
+
+/// Which implementation runs a layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Path {
+    /// The engine where the tensors are on Flex, Burn's processor backend; tensor operations on any other device.
+    #[default]
+    Auto,
+    /// The engine: one operation with its own backward. Flex only.
+    Fused,
+    /// The cell's recorded equations as tensor operations, step by step.
+    Portable,
+}
+
+/// The input of a sequence.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// (T, B, I).
+    Dense(Tensor<3>),
+    /// Token ids and the embedding table that they index. The engine folds the table into the input product; its gradient
+    /// is scattered back.
+    Tokens {
+        /// (T, B), each below V.
+        ids: Arc<[u32]>,
+        /// B.
+        batch: usize,
+        /// (V, I).
+        table: Tensor<2>,
+    },
+}
+
+/// The values carried between steps: for each layer, one (B, width) for each value that its cell carries.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// In the order of [`elman_core::CellSpec::carry`].
+    pub layers: Vec<Vec<Tensor<2>>>,
+}
+
+impl State {
+    /// The same values without their history: what truncated backpropagation carries over.
+    pub fn detach(self) -> State {
+        State { layers: self.layers.into_iter().map(|l| l.into_iter().map(Tensor::detach).collect()).collect() }
+    }
+}
+
+/// A mask on a source of a layer's matrices, the same at every step (variational dropout).
+#[derive(Clone, Debug)]
+pub struct SourceMask {
+    /// The layer.
+    pub layer: usize,
+    /// The stage of its cell.
+    pub stage: usize,
+    /// The source, as in [`elman_core::layer::ResolvedStage::sources`].
+    pub source: Place,
+    /// (B, width of the source).
+    pub values: Tensor<2>,
+}
+
+/// What may be said about a pass besides its input and state.
+#[derive(Debug, Default)]
+pub struct Options<'a> {
+    /// The number of valid steps of each row, in any order; beyond it the output is zero and the state stays.
+    pub lengths: Option<Arc<[usize]>>,
+    /// Run each row from its last valid step to its first.
+    pub reverse: bool,
+    /// Masks on sources.
+    pub masks: Vec<SourceMask>,
+    /// For each layer, stage and feed in order: (T, B, width of the stage).
+    pub feeds: Vec<Tensor<3>>,
+    /// The random numbers of dropout between layers; none: no dropout (evaluation).
+    pub dropout: Option<&'a mut Random>,
+}
+
+/// The part of the options that is the same for every layer and goes on the tape.
+#[derive(Clone, Debug)]
+struct Call {
+    lengths: Option<Arc<[usize]>>,
+    reverse: bool,
+}
+
+/// Everything that one layer's pass needs.
+struct LayerCall {
+    input: Input,
+    params: Vec<ParamTensor>,
+    state: Option<Vec<Tensor<2>>>,
+    masks: Vec<SourceMask>,
+    feeds: Vec<Tensor<3>>,
+    call: Call,
+}
+
+/// A parameter's tensor: matrices have two dimensions, biases and per-unit parameters one.
+#[derive(Clone, Debug)]
+enum ParamTensor {
+    Matrix(Tensor<2>),
+    Vector(Tensor<1>),
+}
+
+impl ParamTensor {
+    fn operand(self) -> Operand {
+        match self {
+            ParamTensor::Matrix(t) => Operand::new(t),
+            ParamTensor::Vector(t) => Operand::new(t),
+        }
+    }
+
+    fn dtype(&self) -> DType {
+        match self {
+            ParamTensor::Matrix(t) => t.dtype(),
+            ParamTensor::Vector(t) => t.dtype(),
+        }
+    }
+
+    fn matrix(self) -> Tensor<2> {
+        match self {
+            ParamTensor::Matrix(t) => t,
+            ParamTensor::Vector(_) => unreachable!("weights are matrices"),
+        }
+    }
+
+    fn vector(self) -> Tensor<1> {
+        match self {
+            ParamTensor::Vector(t) => t,
+            ParamTensor::Matrix(_) => unreachable!("biases and per-unit parameters are vectors"),
+        }
+    }
+}
+
+/// How a [`Recurrent`] is made.
+#[derive(Clone, Debug)]
+pub struct RecurrentConfig {
+    /// The cell.
+    pub cell: Arc<dyn Cell>,
+    /// I, H and P of the first layer; the others have the output's width as their input.
+    pub sizes: Sizes,
+    /// Number of layers.
+    pub layers: usize,
+    /// Probability with which an element of a layer's output is dropped before the next layer.
+    pub dropout: f64,
+}
+
+impl RecurrentConfig {
+    /// One layer without dropout.
+    pub fn new(cell: Arc<dyn Cell>, sizes: Sizes) -> Self {
+        RecurrentConfig { cell, sizes, layers: 1, dropout: 0.0 }
+    }
+
+    /// Makes the module on a device; parameters are drawn from the streams of `seed` named by their paths.
+    ///
+    /// As in PyTorch, every parameter is uniform in ±1/√H. PyTorch has two biases a gate of which only the sum matters; where
+    /// a cell has one, it is drawn as the sum of two such numbers.
+    pub fn init(&self, seed: u64, device: &Device) -> Result<Recurrent, LayerError> {
+        if self.layers == 0 {
+            return Err(LayerError::ZeroSize { what: "number of layers" });
+        }
+        let mut layers: Vec<Arc<Layer>> = Vec::new();
+        for _ in 0..self.layers {
+            let sizes = match layers.last() {
+                None => self.sizes,
+                Some(below) => Sizes { input: below.output_width(), ..self.sizes },
+            };
+            layers.push(Arc::new(Layer::new(self.cell.clone(), sizes)?));
+        }
+        let bound = 1.0 / (self.sizes.hidden as f32).sqrt();
+        let params = layers
+            .iter()
+            .enumerate()
+            .map(|(l, layer)| {
+                let two_biases = layer.parameters().iter().any(|p| p.name == "bias_hh");
+                let draw = |p: &elman_core::layer::Parameter| {
+                    let mut random = Random::new(seed, &format!("init/{}_l{l}", p.name));
+                    let sum = p.name == "bias_ih" && !two_biases;
+                    let values: Vec<f32> = (0..p.len())
+                        .map(|_| {
+                            let first = random.symmetric(bound);
+                            if sum { first + random.symmetric(bound) } else { first }
+                        })
+                        .collect();
+                    let data = TensorData::new(values, p.shape());
+                    match p.role {
+                        Role::Weight => LayerParam::Matrix(leaf(Tensor::from_data(data, device))),
+                        Role::Bias | Role::Unit => LayerParam::Vector(leaf(Tensor::from_data(data, device))),
+                    }
+                };
+                layer.parameters().iter().map(draw).collect()
+            })
+            .collect();
+        Ok(Recurrent { layers, params, dropout: self.dropout, path: Path::Auto, runtime: None })
+    }
+}
+
+/// A trained parameter. Off an autodiff device the wish for a gradient is remembered for [`Module::train`].
+pub(crate) fn leaf<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
+    let tensor = if tensor.is_autodiff() { tensor.require_grad() } else { tensor };
+    Param::initialized(ParamId::new(), tensor).set_require_grad(true)
+}
+
+#[derive(Clone, Debug)]
+enum LayerParam {
+    Matrix(Param<Tensor<2>>),
+    Vector(Param<Tensor<1>>),
+}
+
+/// Forwards to the parameter within.
+macro_rules! each {
+    ($param:expr, $p:ident => $body:expr) => {
+        match $param {
+            LayerParam::Matrix($p) => LayerParam::Matrix($body),
+            LayerParam::Vector($p) => LayerParam::Vector($body),
+        }
+    };
+}
+
+/// A recurrent network of one or more layers of one cell: `(y, state) = layer.forward(x, state)`.
+///
+/// Parameters have PyTorch's names and layouts: `weight_ih_l0` (G·H, I), `weight_hh_l0` (G·H, H), `bias_ih_l0`, ...; a cell's
+/// per-unit parameters are `weight_<name>_l0` (H). On Flex in `f32` or `f64` the engine runs it; see [`Path`].
+#[derive(Clone, Debug)]
+pub struct Recurrent {
+    layers: Vec<Arc<Layer>>,
+    params: Vec<Vec<LayerParam>>,
+    dropout: f64,
+    path: Path,
+    runtime: Option<Arc<Runtime>>,
+}
+
+impl Recurrent {
+    /// The layers' definitions.
+    pub fn layers(&self) -> &[Arc<Layer>] {
+        &self.layers
+    }
+
+    /// Width of the output.
+    pub fn output_width(&self) -> usize {
+        self.layers.last().map_or(0, |l| l.output_width())
+    }
+
+    /// Chooses the implementation.
+    pub fn with_path(mut self, path: Path) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// Uses this runtime instead of the process's.
+    pub fn with_runtime(mut self, runtime: Arc<Runtime>) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Runs `x` (T, B, I) from `state`, or from zeros; returns the last layer's output at every step and the final state.
+    ///
+    /// # Panics
+    /// If a tensor's shape is not the layer's.
+    pub fn forward(&self, x: Tensor<3>, state: Option<State>) -> (Tensor<3>, State) {
+        self.run(Input::Dense(x), state, Options::default())
+    }
+
+    /// Runs any input with options.
+    ///
+    /// # Panics
+    /// If a shape is not the layer's, a token is not below the table's rows, or the path is [`Path::Fused`] off Flex.
+    pub fn run(&self, input: Input, state: Option<State>, mut options: Options) -> (Tensor<3>, State) {
+        let device = match &input {
+            Input::Dense(x) => x.device(),
+            Input::Tokens { table, .. } => table.device(),
+        };
+        let fused = match self.path {
+            Path::Auto => is_flex(&device),
+            Path::Portable => false,
+            Path::Fused => {
+                assert!(is_flex(&device), "the fused path runs on Flex, and these tensors are on {device:?}");
+                true
+            }
+        };
+        let mut states: Vec<Option<Vec<Tensor<2>>>> = match state {
+            None => vec![None; self.layers.len()],
+            Some(state) => {
+                assert_eq!(state.layers.len(), self.layers.len(), "number of layers in the state");
+                state.layers.into_iter().map(Some).collect()
+            }
+        };
+        let runtime = self.runtime.clone().unwrap_or_else(Runtime::global);
+        let mut feeds = options.feeds.into_iter();
+        let mut input = input;
+        let mut finals = Vec::new();
+        for (l, layer) in self.layers.iter().enumerate() {
+            let call = LayerCall {
+                input,
+                params: self.params[l].iter().map(LayerParam::tensor).collect(),
+                state: states[l].take(),
+                masks: options.masks.iter().filter(|m| m.layer == l).cloned().collect(),
+                feeds: feeds.by_ref().take(layer.stages().iter().map(|s| s.feeds).sum()).collect(),
+                call: Call { lengths: options.lengths.clone(), reverse: options.reverse },
+            };
+            let (mut y, state) = match fused {
+                true => fused::run(&runtime, layer, call),
+                false => portable::run(layer, call),
+            };
+            finals.push(state);
+            if l + 1 == self.layers.len() {
+                return (y, State { layers: finals });
+            }
+            if let (true, Some(random)) = (self.dropout > 0.0, options.dropout.as_deref_mut()) {
+                y = drop_elements(y, self.dropout, random);
+            }
+            input = Input::Dense(y);
+        }
+        unreachable!("a module has at least one layer")
+    }
+}
+
+/// Dropout of single elements, with the mask of `random`.
+fn drop_elements(y: Tensor<3>, p: f64, random: &mut Random) -> Tensor<3> {
+    let mut mask = vec![0.0f32; y.shape().num_elements()];
+    random.dropout(p, &mut mask);
+    let mask = Tensor::from_data(TensorData::new(mask, y.shape()), (&y.device(), y.dtype()));
+    y * mask
+}
+
+impl LayerParam {
+    fn tensor(&self) -> ParamTensor {
+        match self {
+            LayerParam::Matrix(p) => ParamTensor::Matrix(p.val()),
+            LayerParam::Vector(p) => ParamTensor::Vector(p.val()),
+        }
+    }
+}
+
+const CONTAINER: &str = "Struct:Recurrent";
+
+impl Recurrent {
+    /// Applies a change to every parameter, under its name.
+    fn convert(mut self, mut change: impl FnMut(&str, LayerParam) -> LayerParam) -> Self {
+        self.params = self
+            .params
+            .into_iter()
+            .enumerate()
+            .map(|(l, params)| {
+                let names = self.layers[l].parameters().iter().map(|p| format!("{}_l{l}", p.name));
+                params.into_iter().zip(names).map(|(param, name)| change(&name, param)).collect()
+            })
+            .collect();
+        self
+    }
+}
+
+// Written out rather than derived, since the fields' names are PyTorch's and depend on the cell.
+impl Module for Recurrent {
+    fn collect_devices(&self, devices: Devices) -> Devices {
+        self.params.iter().flatten().fold(devices, |devices, param| match param {
+            LayerParam::Matrix(p) => p.collect_devices(devices),
+            LayerParam::Vector(p) => p.collect_devices(devices),
+        })
+    }
+
+    fn fork(self, device: &Device) -> Self {
+        self.convert(|_, param| each!(param, p => p.fork(device)))
+    }
+
+    fn to_device(self, device: &Device) -> Self {
+        self.convert(|_, param| each!(param, p => p.to_device(device)))
+    }
+
+    fn train(self) -> Self {
+        self.convert(|_, param| each!(param, p => p.train()))
+    }
+
+    fn valid(&self) -> Self {
+        self.clone().convert(|_, param| each!(param, p => p.valid()))
+    }
+
+    fn materialize(self) -> Self {
+        self.convert(|_, param| each!(param, p => p.materialize()))
+    }
+
+    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
+        for (l, (layer, params)) in self.layers.iter().zip(&self.params).enumerate() {
+            for (spec, param) in layer.parameters().iter().zip(params) {
+                let name = format!("{}_l{l}", spec.name);
+                visitor.enter_module(&name, CONTAINER);
+                match param {
+                    LayerParam::Matrix(p) => p.visit(visitor),
+                    LayerParam::Vector(p) => p.visit(visitor),
+                }
+                visitor.exit_module(&name, CONTAINER);
+            }
+        }
+    }
+
+    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
+        self.convert(|name, param| {
+            mapper.enter_module(name, CONTAINER);
+            let param = each!(param, p => Module::map(p, mapper));
+            mapper.exit_module(name, CONTAINER);
+            param
+        })
+    }
+}
+
+impl ModuleDisplayDefault for Recurrent {
+    fn content(&self, content: Content) -> Option<Content> {
+        let layer = self.layers.first()?;
+        let sizes = layer.sizes();
+        content
+            .add_formatted(&format!(
+                "cell: {}, input: {}, hidden: {}, layers: {}",
+                layer.cell().spec().name,
+                sizes.input,
+                sizes.hidden,
+                self.layers.len()
+            ))
+            .optional()
+    }
+}
+impl ModuleDisplay for Recurrent {}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

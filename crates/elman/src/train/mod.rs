@@ -1,0 +1,12 @@
+//! Training: clipping, optimisers, schedules, the loop, checkpoints.
+
+pub mod checkpoint;
+pub mod clip;
+pub mod optimiser;
+pub mod schedule;
+pub mod trainer;
+
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use optimiser::{Optimiser, Rule};
+pub use schedule::Schedule;
+pub use trainer::{BatchSource, Network, Report, TrainError, Trainer};

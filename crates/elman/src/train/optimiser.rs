@@ -1,0 +1,179 @@
+//! Adam, SGD with momentum and RMSprop as PyTorch defines them, over slices.
+//!
+//! They are Elman's own rather than Burn's for two reasons. Burn keys an optimiser's state by a random parameter id that model
+//! files do not keep, so a resumed run would restart its moments in silence; here state is keyed by the parameter's
+//! path and every bit of it is saved. And a tensor-by-tensor optimiser makes a dozen passes over memory where one does.
+
+use std::collections::BTreeMap;
+
+/// Which rule, with its constants. Defaults are PyTorch's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// Kingma & Ba 2015, algorithm 1: m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², p ← p - η m̂ / (√v̂ + ε).
+    Adam {
+        /// β₁, 0.9.
+        beta1: f64,
+        /// β₂, 0.999.
+        beta2: f64,
+        /// ε, 1e-8.
+        epsilon: f64,
+    },
+    /// b ← μb + g, p ← p - ηb; the first b is g itself.
+    Sgd {
+        /// μ, 0.
+        momentum: f64,
+    },
+    /// v ← αv + (1-α)g², p ← p - η g / (√v + ε); with momentum b ← μb + g / (√v + ε), p ← p - ηb.
+    RmsProp {
+        /// α, 0.99.
+        alpha: f64,
+        /// μ, 0.
+        momentum: f64,
+        /// ε, 1e-8.
+        epsilon: f64,
+    },
+}
+
+impl Rule {
+    /// Adam with PyTorch's constants.
+    pub const ADAM: Rule = Rule::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
+    /// Plain stochastic gradient descent.
+    pub const SGD: Rule = Rule::Sgd { momentum: 0.0 };
+    /// RMSprop with PyTorch's constants.
+    pub const RMS_PROP: Rule = Rule::RmsProp { alpha: 0.99, momentum: 0.0, epsilon: 1e-8 };
+
+    /// The names of the values that it keeps for each parameter.
+    pub fn slots(&self) -> &'static [&'static str] {
+        match self {
+            Rule::Adam { .. } => &["m", "v"],
+            Rule::Sgd { momentum } if *momentum == 0.0 => &[],
+            Rule::Sgd { .. } => &["b"],
+            Rule::RmsProp { momentum, .. } if *momentum == 0.0 => &["v"],
+            Rule::RmsProp { .. } => &["v", "b"],
+        }
+    }
+}
+
+/// A rule with its state for each parameter.
+#[derive(Clone, Debug)]
+pub struct Optimiser {
+    /// The rule.
+    pub rule: Rule,
+    /// λ: g ← g + λp before the rule (PyTorch's `weight_decay`, not decoupled).
+    pub weight_decay: f64,
+    /// Updates made so far.
+    step: u64,
+    /// By parameter path, one vector for each of [`Rule::slots`].
+    state: BTreeMap<String, Vec<Vec<f32>>>,
+}
+
+impl Optimiser {
+    /// An optimiser before its first update.
+    pub fn new(rule: Rule, weight_decay: f64) -> Self {
+        Optimiser { rule, weight_decay, step: 0, state: BTreeMap::new() }
+    }
+
+    /// Begins an update: call once, then [`update`](Optimiser::update) for each parameter.
+    pub fn begin(&mut self) {
+        self.step += 1;
+    }
+
+    /// Updates one parameter in place.
+    ///
+    /// # Panics
+    /// If the lengths differ from each other or from the state kept for this path.
+    pub fn update(&mut self, path: &str, rate: f64, p: &mut [f32], g: &[f32]) {
+        assert_eq!(p.len(), g.len(), "gradient of `{path}`");
+        if !self.state.contains_key(path) {
+            let slots = self.rule.slots().iter().map(|_| vec![0.0; p.len()]).collect();
+            self.state.insert(path.to_string(), slots);
+        }
+        let state = self.state.get_mut(path).expect("inserted above");
+        assert!(state.iter().all(|s| s.len() == p.len()), "optimiser state of `{path}`");
+        let decay = self.weight_decay as f32;
+        let gradient = |p: f32, g: f32| if decay == 0.0 { g } else { g + decay * p };
+        match self.rule {
+            Rule::Adam { beta1, beta2, epsilon } => {
+                let [m, v] = &mut state[..] else { unreachable!("Adam has two slots") };
+                // The order of operations is PyTorch's: sqrt(v) / sqrt(1 - β₂^t) + ε.
+                let step = self.step as f64;
+                let rate = (rate / (1.0 - beta1.powf(step))) as f32;
+                let correction = (1.0 - beta2.powf(step)).sqrt() as f32;
+                let (b1, b2, epsilon) = (beta1 as f32, beta2 as f32, epsilon as f32);
+                let (c1, c2) = ((1.0 - beta1) as f32, (1.0 - beta2) as f32);
+                for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                    let g = gradient(*p, g);
+                    *m = b1 * *m + c1 * g;
+                    *v = b2 * *v + c2 * g * g;
+                    *p -= rate * *m / (v.sqrt() / correction + epsilon);
+                }
+            }
+            Rule::Sgd { momentum } => {
+                let (rate, momentum) = (rate as f32, momentum as f32);
+                match state.first_mut() {
+                    None => p.iter_mut().zip(g).for_each(|(p, &g)| *p -= rate * gradient(*p, g)),
+                    Some(b) => {
+                        // From b = 0 the first step gives b = g, as in PyTorch.
+                        for ((p, &g), b) in p.iter_mut().zip(g).zip(b) {
+                            *b = momentum * *b + gradient(*p, g);
+                            *p -= rate * *b;
+                        }
+                    }
+                }
+            }
+            Rule::RmsProp { alpha, momentum, epsilon } => {
+                let (a, c, epsilon) = (alpha as f32, (1.0 - alpha) as f32, epsilon as f32);
+                let (rate, momentum) = (rate as f32, momentum as f32);
+                let (v, b) = state.split_first_mut().expect("RMSprop has a slot");
+                for (i, ((p, &g), v)) in p.iter_mut().zip(g).zip(v).enumerate() {
+                    let g = gradient(*p, g);
+                    *v = a * *v + c * g * g;
+                    let change = g / (v.sqrt() + epsilon);
+                    *p -= rate
+                        * match b.first_mut() {
+                            None => change,
+                            Some(b) => {
+                                b[i] = momentum * b[i] + change;
+                                b[i]
+                            }
+                        };
+                }
+            }
+        }
+    }
+
+    /// Updates made so far.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Everything it keeps: (path, slot, values).
+    pub fn state(&self) -> impl Iterator<Item = (&str, &'static str, &[f32])> {
+        self.state.iter().flat_map(|(path, slots)| {
+            slots.iter().zip(self.rule.slots()).map(move |(values, &slot)| (path.as_str(), slot, &values[..]))
+        })
+    }
+
+    /// Puts back what [`state`](Optimiser::state) gave after `step` updates. Returns a message where it does not fit the rule.
+    pub fn restore(&mut self, step: u64, state: Vec<(String, String, Vec<f32>)>) -> Result<(), String> {
+        let slots = self.rule.slots();
+        let mut map: BTreeMap<String, Vec<Vec<f32>>> = BTreeMap::new();
+        for (path, slot, values) in state {
+            let Some(k) = slots.iter().position(|s| *s == slot) else {
+                return Err(format!("it holds `{slot}` of `{path}`, which this optimiser does not keep"));
+            };
+            map.entry(path).or_insert_with(|| vec![Vec::new(); slots.len()])[k] = values;
+        }
+        if let Some((path, _)) = map.iter().find(|(_, s)| s.iter().any(|v| v.len() != s[0].len() || v.is_empty())) {
+            return Err(format!("the optimiser's state of `{path}` is not complete"));
+        }
+        self.step = step;
+        self.state = map;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "optimiser_test.rs"]
+mod tests;

@@ -1,0 +1,274 @@
+//! The training loop: truncated backpropagation through time with the state carried over.
+
+use super::checkpoint::{Checkpoint, CheckpointError, Entry};
+use super::clip::{clip, norm};
+use super::optimiser::Optimiser;
+use super::schedule::Schedule;
+use crate::flex::to_vec;
+use crate::parameters::{self, Named, ParameterError};
+use crate::random::Random;
+use crate::recurrent::State;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use std::path::Path;
+
+/// A network that can be trained on batches of its kind.
+pub trait Network: Module {
+    /// What it is trained on.
+    type Batch;
+
+    /// The mean loss of a batch from `state` (zeros if none) and the state after it. Every random draw comes from `random`.
+    fn loss(&self, batch: &Self::Batch, state: Option<State>, random: &mut Random) -> (Tensor<1>, State);
+
+    /// Whether the batch begins new sequences, so that the state before it is dropped.
+    fn is_fresh(batch: &Self::Batch) -> bool;
+
+    /// How many predictions the batch's loss is the mean of.
+    fn count(batch: &Self::Batch) -> usize;
+}
+
+/// Where batches come from.
+pub trait BatchSource<B> {
+    /// The next batch. Sources that go round start again by themselves, with a fresh batch.
+    fn next_batch(&mut self) -> Result<B, String>;
+
+    /// Its position, everything that [`seek`](BatchSource::seek) needs to go on with the same batches.
+    fn cursor(&self) -> String;
+
+    /// Goes to a position; a message where it is not one of this source.
+    fn seek(&mut self, cursor: &str) -> Result<(), String>;
+}
+
+/// What stops training.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The loss or the gradient became NaN or infinite. The parameters are those before the step.
+    #[error(
+        "step {step}: {what} is {value}. The parameters were not changed by this step; lower the learning rate \
+         (it was {rate}), clip the gradient at a smaller norm, or look for extreme values in the data"
+    )]
+    NotFinite {
+        /// The step, counted from 1.
+        step: u64,
+        /// "the loss" or "the norm of the gradient".
+        what: &'static str,
+        /// Its value.
+        value: f64,
+        /// The learning rate of the step.
+        rate: f64,
+    },
+    /// The source of batches failed.
+    #[error("step {step}: {message}")]
+    Data {
+        /// The step, counted from 1.
+        step: u64,
+        /// What it said.
+        message: String,
+    },
+}
+
+/// What happened in a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// The step, counted from 1.
+    pub step: u64,
+    /// Mean loss of the batch before the update: nats a token for language models.
+    pub loss: f64,
+    /// Number of predictions.
+    pub count: usize,
+    /// Global norm of the gradient before clipping.
+    pub norm: f64,
+    /// The learning rate.
+    pub rate: f64,
+}
+
+/// Trains a network.
+pub struct Trainer<N: Network> {
+    // Taken out while a step changes it in place.
+    network: Option<N>,
+    /// The optimiser and its state.
+    pub optimiser: Optimiser,
+    /// The base learning rate.
+    pub rate: f64,
+    /// How it moves.
+    pub schedule: Schedule,
+    /// The threshold of the gradient's global norm.
+    pub clip: Option<f64>,
+    random: Random,
+    state: Option<State>,
+    step: u64,
+}
+
+impl<N: Network> Trainer<N> {
+    /// A trainer before its first step. Dropout masks are drawn from the stream "train" of `seed`.
+    ///
+    /// The network should be on a device with autodiff.
+    pub fn new(network: N, optimiser: Optimiser, rate: f64, seed: u64) -> Self {
+        Trainer {
+            network: Some(network),
+            optimiser,
+            rate,
+            schedule: Schedule::Constant,
+            clip: None,
+            random: Random::new(seed, "train"),
+            state: None,
+            step: 0,
+        }
+    }
+
+    /// The network.
+    pub fn network(&self) -> &N {
+        self.network.as_ref().expect("back in its place after every step")
+    }
+
+    /// Steps made so far.
+    pub fn step_count(&self) -> u64 {
+        self.step
+    }
+
+    /// One step: loss of the next batch from the carried state, gradient, clipping, update.
+    ///
+    /// # Errors
+    /// If the batch cannot be had, or the loss or gradient is not finite; the parameters are then as before.
+    pub fn step(&mut self, source: &mut impl BatchSource<N::Batch>) -> Result<Report, TrainError> {
+        let step = self.step + 1;
+        let batch = source.next_batch().map_err(|message| TrainError::Data { step, message })?;
+        let network = self.network();
+        let before = if N::is_fresh(&batch) { None } else { self.state.clone() };
+        let mut random = self.random.clone();
+        let (loss, state) = network.loss(&batch, before, &mut random);
+        let rate = self.schedule.rate(self.rate, self.step);
+        let value = f64::from(to_vec(loss.clone())[0]);
+        if !value.is_finite() {
+            return Err(TrainError::NotFinite { step, what: "the loss", value, rate });
+        }
+        let state = state.detach();
+        let mut gradients = loss.backward();
+        drop(loss);
+        let mut gradients = parameters::gradients(network, &mut gradients);
+        let norm = {
+            let mut slices: Vec<&mut [f32]> = gradients.iter_mut().map(|(_, g)| g.values_mut()).collect();
+            match self.clip {
+                Some(threshold) => clip(&mut slices, threshold),
+                None => norm(slices.iter().map(|s| &**s)),
+            }
+        };
+        if !norm.is_finite() {
+            return Err(TrainError::NotFinite { step, what: "the norm of the gradient", value: norm, rate });
+        }
+        let network = self.network.take().expect("back in its place after every step");
+        let optimiser = &mut self.optimiser;
+        optimiser.begin();
+        self.network = Some(parameters::update(network, &gradients, |path, p, g| optimiser.update(path, rate, p, g)));
+        self.state = Some(state);
+        self.random = random;
+        self.step = step;
+        Ok(Report { step, loss: value, count: N::count(&batch), norm, rate })
+    }
+
+    /// Makes steps until `step_count` is `until`, calling `after` after each; it returns whether to go on.
+    pub fn run(
+        &mut self,
+        source: &mut impl BatchSource<N::Batch>,
+        until: u64,
+        mut after: impl FnMut(&Report, &Self) -> bool,
+    ) -> Result<(), TrainError> {
+        while self.step < until {
+            let report = self.step(source)?;
+            if !after(&report, self) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything needed to go on as if training had not stopped. `note` is kept beside it (the run's settings).
+    pub fn checkpoint(&self, source: &impl BatchSource<N::Batch>, note: &str) -> Checkpoint {
+        let mut entries: Vec<Entry> = Vec::new();
+        for Named { name, shape, values } in parameters::export(self.network()) {
+            entries.push(Entry { name: format!("parameter/{name}"), shape, values });
+        }
+        for (path, slot, values) in self.optimiser.state() {
+            let name = format!("optimiser/{slot}/{path}");
+            entries.push(Entry { name, shape: vec![values.len()], values: values.to_vec() });
+        }
+        for (l, layer) in self.state.iter().flat_map(|s| s.layers.iter().enumerate()) {
+            for (k, tensor) in layer.iter().enumerate() {
+                let shape = tensor.shape().to_vec();
+                entries.push(Entry { name: format!("state/{l}/{k}"), shape, values: to_vec(tensor.clone()) });
+            }
+        }
+        Checkpoint {
+            step: self.step,
+            updates: self.optimiser.step(),
+            random: self.random.position(),
+            cursor: source.cursor(),
+            note: note.to_string(),
+            entries,
+        }
+    }
+
+    /// Saves a checkpoint; see [`Checkpoint::save`].
+    pub fn save(&self, source: &impl BatchSource<N::Batch>, note: &str, path: &Path) -> Result<(), CheckpointError> {
+        self.checkpoint(source, note).save(path)
+    }
+
+    /// Goes on from a checkpoint: parameters, optimiser, random numbers, data and carried state. The trainer must have been
+    /// made with the same settings and seed.
+    pub fn restore(
+        &mut self,
+        checkpoint: Checkpoint,
+        source: &mut impl BatchSource<N::Batch>,
+    ) -> Result<(), CheckpointError> {
+        let does_not_fit = CheckpointError::DoesNotFit;
+        let (mut named, mut slots, mut states) = (Vec::new(), Vec::new(), Vec::new());
+        for Entry { name, shape, values } in checkpoint.entries {
+            let parts: Vec<&str> = name.splitn(3, '/').collect();
+            match parts[..] {
+                ["parameter", path] => named.push(Named { name: path.to_string(), shape, values }),
+                ["optimiser", slot, path] => slots.push((path.to_string(), slot.to_string(), values)),
+                ["state", l, k] => match (l.parse::<usize>(), k.parse::<usize>(), &shape[..]) {
+                    (Ok(l), Ok(k), &[b, w]) => states.push(((l, k), [b, w], values)),
+                    _ => return Err(does_not_fit(format!("`{name}` is not a state"))),
+                },
+                _ => return Err(does_not_fit(format!("`{name}` is none of parameter, optimiser and state"))),
+            }
+        }
+        let own: std::collections::BTreeMap<String, usize> =
+            parameters::export(self.network()).into_iter().map(|p| (p.name, p.values.len())).collect();
+        if let Some((path, ..)) = slots.iter().find(|(path, _, values)| own.get(path) != Some(&values.len())) {
+            return Err(does_not_fit(format!("the optimiser's state of `{path}` has no such parameter")));
+        }
+        let wanted = if checkpoint.updates == 0 { 0 } else { own.len() * self.optimiser.rule.slots().len() };
+        if slots.len() != wanted {
+            return Err(does_not_fit(format!("it holds {} optimiser states, this run needs {wanted}", slots.len())));
+        }
+        // Everything that can fail comes first, on copies: a checkpoint that does not fit leaves the trainer as it was.
+        let mut optimiser = self.optimiser.clone();
+        optimiser.restore(checkpoint.updates, slots).map_err(does_not_fit)?;
+        let network = parameters::import(self.network().clone(), named)
+            .map_err(|e: ParameterError| does_not_fit(e.to_string()))?;
+        source.seek(&checkpoint.cursor).map_err(does_not_fit)?;
+        let device = network.devices().first().cloned().unwrap_or_else(Device::default);
+        states.sort_by_key(|(place, ..)| *place);
+        let mut layers: Vec<Vec<Tensor<2>>> = Vec::new();
+        for ((l, k), shape, values) in states {
+            layers.resize(layers.len().max(l + 1), Vec::new());
+            if layers[l].len() != k {
+                return Err(does_not_fit(format!("state {k} of layer {l} does not follow the one before")));
+            }
+            layers[l].push(Tensor::from_data(TensorData::new(values, shape), &device));
+        }
+        self.optimiser = optimiser;
+        self.network = Some(network);
+        self.state = (!layers.is_empty()).then_some(State { layers });
+        self.random.seek(checkpoint.random);
+        self.step = checkpoint.step;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "trainer_test.rs"]
+mod tests;
