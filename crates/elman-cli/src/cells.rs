@@ -10,7 +10,9 @@ pub fn run(command: &List) -> Result<(), Failure> {
     let cells = || REGISTRY.iter().map(|entry| (entry.name, (entry.make)().spec()));
     if command.json {
         let cells: Vec<_> = cells()
-            .map(|(name, spec)| json!({"name": name, "doc": spec.doc.trim(), "carry": spec.carry, "output": spec.output}))
+            .map(|(name, spec)| {
+                json!({"name": name, "doc": spec.doc.trim(), "carry": spec.carry, "output": spec.output})
+            })
             .collect();
         return output::json([("cells".to_string(), cells.into())].into_iter().collect());
     }

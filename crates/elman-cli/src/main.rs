@@ -17,7 +17,7 @@ use args::{Arguments, Command};
 use clap::Parser;
 use std::process::ExitCode;
 
-/// Tensors are allocated and freed at every training step; the system's allocator would give their pages back each time.
+/// Tensors are allocated and freed at every training step; the system's allocator would return their pages each time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

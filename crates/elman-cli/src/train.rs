@@ -29,6 +29,9 @@ pub fn run(command: Train) -> Result<(), Failure> {
         verbose: command.verbose,
         stop: &stop,
     };
-    let report = tasks::train(task, request, observer)?;
+    let result = tasks::train(task, request, observer);
+    // An error is told below the bar, not in it.
+    progress.end();
+    let report = result?;
     if command.json { output::json(report.json) } else { output::text(&report.text) }
 }

@@ -50,7 +50,7 @@ fn a_damaged_model_is_refused() {
     fs::remove_file(place.path("run/model.safetensors")).unwrap();
     run(["sample", &dir]).fails(2, &["model.safetensors: there is no such file"]);
     place.write("run/model.safetensors", &place.read("run/checkpoint.safetensors"));
-    run(["sample", &dir]).fails(2, &["it is not a model but another of Elman's files"]);
+    run(["sample", &dir]).fails(2, &["model.safetensors: "]);
     run(["sample", &place.path("nowhere").display().to_string()]).fails(2, &["nowhere: there is no run"]);
     run(["eval", &place.path("text.txt").display().to_string()]).fails(2, &["text.txt: there is no run"]);
 }
@@ -60,14 +60,15 @@ fn a_damaged_checkpoint_is_refused_and_left_alone() {
     let place = Place::new();
     finish(&mut place.train("run")).ok();
     let good = place.read("run/checkpoint.safetensors");
-    for (what, bytes, word) in damages(&good) {
+    for (what, bytes, _) in damages(&good) {
         println!("{what}");
         place.write("run/checkpoint.safetensors", &bytes);
-        finish(place.resume("run").args(["--steps", "30"])).fails(2, &["checkpoint.safetensors", word]);
+        let outcome = finish(place.resume("run").args(["--steps", "30"]));
+        outcome.fails(2, &["checkpoint.safetensors: not a usable checkpoint: ", "start a new run"]);
         assert!(place.read("run/checkpoint.safetensors") == bytes);
     }
     place.write("run/checkpoint.safetensors", &place.read("run/model.safetensors"));
-    finish(place.resume("run").args(["--steps", "30"])).fails(2, &["it is not a checkpoint"]);
+    finish(place.resume("run").args(["--steps", "30"])).fails(2, &["checkpoint.safetensors: not a usable checkpoint"]);
 }
 
 #[test]
@@ -109,13 +110,15 @@ fn a_full_disk_leaves_the_former_checkpoint() {
     let mut limited = std::process::Command::new("sh");
     limited.args(["-c", "ulimit -f 16; exec \"$0\" \"$@\""]).arg(env!("CARGO_BIN_EXE_elman"));
     limited.args(["train", "char-lm", "--resume", "--steps", "40", "--out"]).arg(place.path("run"));
-    finish(&mut limited).fails(1, &["checkpoint.safetensors: cannot be written", "former file"]);
+    finish(&mut limited)
+        .fails(1, &["checkpoint.safetensors: cannot be written", "former checkpoint is unchanged", "--resume"]);
     for (file, before) in files.iter().zip(&before) {
         assert!(place.read(file) == *before, "{file} was changed");
     }
     // No half-written file stays: only another file of events was begun.
-    let now: Vec<String> = place.names("run").into_iter().filter(|n| !n.starts_with("events")).collect();
-    assert_eq!(now, names.into_iter().filter(|n| !n.starts_with("events")).collect::<Vec<_>>());
+    let without_events =
+        |names: Vec<String>| names.into_iter().filter(|n| !n.starts_with("events")).collect::<Vec<_>>();
+    assert_eq!(without_events(place.names("run")), without_events(names));
 
     // With room again the run goes on as if nothing had been.
     finish(&mut place.resume("run")).ok();

@@ -106,6 +106,7 @@ fn settings_out_of_range_are_told_with_their_range() {
         ("held-out", "0.6", "from 0 to 0.5"),
         ("held-out", "-0.1", "from 0 to 0.5"),
         ("seed", "-1", "a whole number from 0"),
+        ("seed", "18446744073709551615", "a whole number from 0"),
         ("threads", "100000", "a whole number from 0 to 1024"),
     ] {
         // The settings of `train` itself stand in the command already.
@@ -118,6 +119,10 @@ fn settings_out_of_range_are_told_with_their_range() {
     let mut command = elman();
     command.args(["train", "char-lm", "--data"]).arg(place.path("text.txt")).arg("--out").arg(place.path("run"));
     finish(command.args(huge)).fails(2, &["parameters", "lower `hidden`"]);
+    place.write("long.txt", "ab".repeat(3_000_000).as_bytes());
+    let long = ["--batch", "5", "--seq-len", "1000000", "--hidden", "1000"];
+    finish(place.train_on("long.txt", "run").args(long))
+        .fails(2, &["a step of 5 x 1000000 characters", "lower `batch`"]);
     assert!(!place.path("run").exists());
 
     run(["describe", "lstm", "--hidden", "0"]).fails(2, &["--hidden: it is 0"]);

@@ -72,8 +72,8 @@ fn a_killed_run_goes_on_to_the_same_bits() {
     let mut killed = 0;
     while killed < kills() {
         let mut child = spawn(&mut again(&place, "run"));
-        // So short that several fit into the run, wherever they fall: start, step, checkpoint.
-        std::thread::sleep(moments.below(whole / 2));
+        // So short that all fit into the run, wherever they fall: start, step, checkpoint.
+        std::thread::sleep(moments.below(whole * 3 / kills()));
         child.kill().unwrap();
         child.wait().unwrap();
         killed += 1;
@@ -95,7 +95,7 @@ fn ctrl_c_at_any_moment_saves_and_says_how_to_go_on() {
     for _ in 0..kills() {
         let mut command = again(&place, "run");
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        std::thread::sleep(moments.below(whole / 2));
+        std::thread::sleep(moments.below(whole * 3 / kills()));
         signal(&child, "-INT");
         let output = child.wait_with_output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
@@ -146,19 +146,17 @@ fn a_second_ctrl_c_ends_at_once() {
 #[test]
 fn more_steps_give_the_run_that_had_them_from_the_start() {
     let place = Place::new();
-    finish(place.train("whole").args(["--steps", "60"])).ok();
-    finish(place.train("run").args(["--steps", "25"])).ok();
+    let often = ["--eval-every", "9", "--sample-every", "9", "--log-every", "4"];
+    finish(place.train("whole").args(often).args(["--steps", "60"])).ok();
+    finish(place.train("run").args(often).args(["--steps", "25"])).ok();
     let outcome = finish(place.resume("run").args(["--steps", "60"])).ok();
     assert!(outcome.err.contains("steps: 25 -> 60"), "{}", outcome.err);
     assert!(outcome.err.contains("going on after step 25"), "{}", outcome.err);
-    for file in ["model.safetensors", "metrics.jsonl", "config.toml"] {
-        same(&place.path("whole").join(file), &place.path("run").join(file));
-    }
+    same_run(&place, "whole", "run");
     // Nothing left to do: the score again, and nothing is changed.
-    let before = place.read("run/checkpoint.safetensors");
     let outcome = finish(&mut place.resume("run")).ok();
     assert!(outcome.out.contains("held-out: "), "{}", outcome.out);
-    assert!(place.read("run/checkpoint.safetensors") == before);
+    same_run(&place, "whole", "run");
 }
 
 #[test]
@@ -214,7 +212,13 @@ fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint() {
     assert!(outcome.err.contains("lr: 0.002 -> 1"), "{}", outcome.err);
     outcome.fails(
         1,
-        &["step 2", ": the ", "checkpoint.safetensors is still that of before", "a lower --lr (now 1", "--clip (now 5)"],
+        &[
+            "step 2",
+            ": the ",
+            "checkpoint.safetensors is still that of before",
+            "a lower --lr (now 1",
+            "--clip (now 5)",
+        ],
     );
     assert!(place.read("run/checkpoint.safetensors") == before);
     // As the message says.

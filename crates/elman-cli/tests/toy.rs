@@ -19,7 +19,7 @@ fn hello_is_learnt_exactly_and_every_vector_is_shown() {
         let lines = outcome.err.lines().filter(|line| line.starts_with(&format!("  {row} "))).count();
         assert_eq!(lines, 8, "{row}: {}", outcome.err);
     }
-    let after = outcome.err.split("after 300 steps").last().unwrap();
+    let after = outcome.err.split("after 150 steps").last().unwrap();
     for (t, (from, to)) in [('h', 'e'), ('e', 'l'), ('l', 'l'), ('l', 'o')].into_iter().enumerate() {
         let title = format!("step {}: {from:?} -> {to:?}\n", t + 1);
         let step = after.split(&title).nth(1).unwrap_or_else(|| panic!("no {title}"));

@@ -1,11 +1,11 @@
 //! TensorBoard event files: scalars by step.
 //!
-//! A file is a sequence of TFRecords: the length (u64), the masked CRC-32C of its eight bytes, the data, the masked CRC of
-//! the data, all little-endian. The data are protocol buffers of TensorFlow's `event.proto`, of which four fields are
+//! A file is a sequence of TFRecords: the length (u64), the masked CRC-32C of its eight bytes, the data, the masked CRC
+//! of the data, all little-endian. The data are protocol buffers of TensorFlow's `event.proto`, of which four fields are
 //! needed: `wall_time` = 1 (double), `step` = 2 (int64), `file_version` = 3 (string), `summary` = 5, `session_log` = 7.
 //!
-//! A resumed run starts a new file whose first event is a session log with the status START: at it TensorBoard forgets the
-//! later steps of older files, which the resumed run writes again.
+//! A resumed run starts a new file that begins with a session log of the status START: there TensorBoard forgets the later
+//! steps of older files, which the resumed run writes again.
 
 use crate::Error;
 use std::fs::{File, OpenOptions};

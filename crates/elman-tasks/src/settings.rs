@@ -8,6 +8,9 @@ use elman_run::nearest;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// The largest whole number: TOML's.
+pub const MAX: u64 = i64::MAX as u64;
+
 /// What a setting may be.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
@@ -60,7 +63,7 @@ impl Setting {
     /// What it may be, in words.
     pub fn range(&self) -> String {
         match self.kind {
-            Kind::Integer(min, u64::MAX) => format!("a whole number from {min}"),
+            Kind::Integer(min, MAX) => format!("a whole number from {min}"),
             Kind::Integer(min, max) => format!("a whole number from {min} to {max}"),
             Kind::Number(_, words) => format!("a number {words}"),
             Kind::Choice(names) => format!("one of {}", names().join(", ")),

@@ -3,7 +3,7 @@
 use super::Task;
 use crate::settings::Default::{Auto, Is, Same};
 use crate::settings::Resume::{Fixed, Free};
-use crate::settings::{Kind, Setting, Settings, Value};
+use crate::settings::{Kind, MAX, Setting, Settings, Value};
 use elman_core::cells;
 
 mod checkpoint;
@@ -72,9 +72,9 @@ const fn fixed(key: &'static str, kind: Kind, default: crate::settings::Default,
 
 const POSITIVE: Kind = Kind::Number(|x| x > 0.0 && x.is_finite(), "above 0");
 const SIZE: Kind = Kind::Integer(1, 65_536);
-const COUNT: Kind = Kind::Integer(1, u64::MAX);
-/// A cadence: 0 is never.
-const EVERY: Kind = Kind::Integer(0, u64::MAX);
+const COUNT: Kind = Kind::Integer(1, MAX);
+/// How often; 0 is never.
+const EVERY: Kind = Kind::Integer(0, MAX);
 
 #[rustfmt::skip]
 const SETTINGS: &[Setting] = &[
@@ -87,28 +87,37 @@ const SETTINGS: &[Setting] = &[
     setting("dropout", Kind::Number(|x| (0.0..1.0).contains(&x), "from 0 to below 1"), Is("0"),
         "Fraction of values dropped between layers while training."),
     fixed("batch", SIZE, Is("64"), "Streams learnt from side by side."),
-    fixed("seq-len", Kind::Integer(1, 1_000_000), Is("100"), "Characters of each stream in a step; the gradient goes back so far."),
-    setting("steps", COUNT, Auto("1500; 400 for the text in the program, 300 for a text of one step"), "Steps to train for."),
+    fixed("seq-len", Kind::Integer(1, 1_000_000), Is("100"),
+        "Characters of each stream in a step; the gradient goes back so far."),
+    setting("steps", COUNT, Auto("1500; 400 for the text in the program, 150 for a text of one step"),
+        "Steps to train for."),
     setting("epochs", COUNT, Auto("none"), "Times to read the training text, instead of steps."),
     setting("lr", POSITIVE, Is("0.002"), "Learning rate (0.004 for the text in the program)."),
     setting("clip", POSITIVE, Is("5"), "Largest norm of the gradient; a longer one is scaled down to it."),
-    fixed("optimiser", Kind::Choice(|| vec!["adam", "sgd", "rmsprop"]), Is("adam"), "The rule of the updates, with PyTorch's constants."),
-    fixed("momentum", Kind::Number(|x| (0.0..1.0).contains(&x), "from 0 to below 1"), Is("0"), "Momentum of sgd and rmsprop."),
+    fixed("optimiser", Kind::Choice(|| vec!["adam", "sgd", "rmsprop"]), Is("adam"),
+        "The rule of the updates, with PyTorch's constants."),
+    fixed("momentum", Kind::Number(|x| (0.0..1.0).contains(&x), "from 0 to below 1"), Is("0"),
+        "Momentum of sgd and rmsprop."),
     setting("weight-decay", Kind::Number(|x| x >= 0.0 && x.is_finite(), "from 0"), Is("0"),
         "This times the parameter is added to its gradient."),
     setting("schedule", Kind::Choice(|| vec!["constant", "warmup", "step", "cosine"]), Is("constant"),
-        "How the learning rate moves over schedule-steps: it rises linearly (warmup), is multiplied by gamma after each (step), or falls to gamma of itself (cosine)."),
+        "How the learning rate moves over schedule-steps: it rises linearly (warmup), is multiplied by gamma after \
+         each (step), or falls to gamma of itself (cosine)."),
     setting("schedule-steps", COUNT, Auto("as steps"), "Steps of the schedule."),
-    setting("gamma", Kind::Number(|x| x > 0.0 && x <= 1.0, "above 0 and at most 1"), Is("0.1"), "Factor of the schedules step and cosine."),
+    setting("gamma", Kind::Number(|x| x > 0.0 && x <= 1.0, "above 0 and at most 1"), Is("0.1"),
+        "Factor of the schedules step and cosine."),
     fixed("held-out", Kind::Number(|x| (0.0..=0.5).contains(&x), "from 0 to 0.5"), Is("0.1"),
         "Fraction at the end of the text that is scored and not learnt from."),
-    fixed("seed", EVERY, Is("42"), "Seed of every random number of the run."),
-    setting("threads", Kind::Integer(0, 1024), Is("0"), "Threads; 0 means all. The number does not change the results."),
+    fixed("seed", Kind::Integer(0, MAX), Is("42"), "Seed of every random number of the run."),
+    setting("threads", Kind::Integer(0, 1024), Is("0"),
+        "Threads; 0 means all. The number does not change the results."),
     setting("log-every", COUNT, Is("10"), "Steps between lines in metrics.jsonl."),
     setting("eval-every", EVERY, Is("250"), "Steps between scores on the held-out part; 0 means only at the end."),
-    setting("eval-size", Kind::Integer(2, u64::MAX), Is("10000"),
+    setting("eval-size", Kind::Integer(2, MAX), Is("10000"),
         "Characters of the held-out part that are scored while training; all are at the end."),
-    setting("checkpoint-every", COUNT, Is("250"), "Steps between checkpoints; there is also one at the end and on Ctrl-C."),
-    setting("sample-every", EVERY, Is("250"), "Steps between samples (100 for the text in the program); 0 means only at the end."),
+    setting("checkpoint-every", COUNT, Is("250"),
+        "Steps between checkpoints; there is also one at the end and on Ctrl-C."),
+    setting("sample-every", EVERY, Is("250"),
+        "Steps between samples (100 for the text in the program); 0 means only at the end."),
     setting("sample-length", Kind::Integer(1, 1_000_000), Is("200"), "Characters of a sample."),
 ];

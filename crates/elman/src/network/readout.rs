@@ -25,7 +25,7 @@ pub fn logits(y: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     y.matmul(weight.transpose()) + bias.unsqueeze()
 }
 
-/// The mean over all targets that count of -ln softmax(y Wᵀ + b)[target], in nats.
+/// The mean over all targets that count of -ln softmax(y Wᵀ + b) at the target, in nats.
 ///
 /// `y` is (N, H), `weight` (V, H), `bias` (V), and there are N targets, each below V or [`IGNORE`]. With no target that counts the
 /// result is 0.

@@ -73,7 +73,7 @@ pub(super) fn run(layer: &Layer, call: LayerCall) -> (Tensor<3>, Vec<Tensor<2>>)
     let mut y: Vec<Option<Tensor<2>>> = vec![None; steps];
     for k in 0..steps {
         let t = if call.call.reverse { steps - 1 - k } else { k };
-        let x_t = x.clone().slice([t..t + 1]).squeeze_dim::<2>(0);
+        let x_t = x.clone().slice_dim(0, t..t + 1).squeeze_dim::<2>(0);
         let mut now: Vec<Option<Tensor<2>>> = vec![None; layer.values().len()];
         let mut feed = call.feeds.iter();
         for (s, (stage, graph)) in layer.stages().iter().zip(&graphs).enumerate() {
@@ -99,7 +99,7 @@ pub(super) fn run(layer: &Layer, call: LayerCall) -> (Tensor<3>, Vec<Tensor<2>>)
             args.extend((0..stage.units).map(|u| p.vector(Role::Unit, s, u).expect("every unit parameter is there")));
             args.extend((0..stage.feeds).map(|_| {
                 let feed = feed.next().expect("checked by the caller");
-                feed.clone().slice([t..t + 1]).squeeze_dim::<2>(0)
+                feed.clone().slice_dim(0, t..t + 1).squeeze_dim::<2>(0)
             }));
             let written = evaluate(graph, &args, options);
             for (&v, tensor) in stage.writes.iter().zip(written) {

@@ -81,7 +81,10 @@ pub fn save(
     let note = Note { progress: progress.clone(), config: config.clone() };
     let note = serde_json::to_string(&note).map_err(|error| Error::Failed(error.to_string()))?;
     trainer.save(material, &note, path).map_err(|error| match error {
-        CheckpointError::Io { source, .. } => Error::unwritable(path, source),
+        CheckpointError::Io { source, .. } => Error::Failed(format!(
+            "{}: cannot be written ({source}); the former checkpoint is unchanged: make room, then go on with --resume",
+            path.display()
+        )),
         other => Error::Failed(other.to_string()),
     })
 }

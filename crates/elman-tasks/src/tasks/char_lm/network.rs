@@ -42,10 +42,10 @@ pub fn check_memory(config: &ModelConfig, streams: &Streams) -> Result<(), Error
     let states = characters.saturating_mul(config.hidden).saturating_mul(config.layers);
     if states > MAX_STATES {
         return Err(Error::Usage(format!(
-            "a step of {} x {characters_each} characters would keep {states} states, at most {MAX_STATES} are possible; \
-             lower `batch`, `seq-len`, `hidden` or `layers`",
+            "a step of {} x {} characters would keep {states} states, at most {MAX_STATES} are possible; lower `batch`, \
+             `seq-len`, `hidden` or `layers`",
             streams.batch(),
-            characters_each = streams.steps()
+            streams.steps()
         )));
     }
     Ok(())

@@ -22,7 +22,7 @@ use std::time::Instant;
 /// Steps for a file.
 const STEPS: u64 = 1500;
 /// Steps for a text that a single step reads whole, such as the decks' `hello`.
-const TOY_STEPS: u64 = 300;
+const TOY_STEPS: u64 = 150;
 
 /// Trains, or goes on training.
 pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error> {
@@ -70,7 +70,6 @@ pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error>
         engine,
         trainer,
         progress,
-        rate: 0.0,
         observer,
     };
     run.introduce();
@@ -167,8 +166,6 @@ struct Run<'a> {
     config: ModelConfig,
     engine: Arc<Engine>,
     trainer: Trainer<LanguageModel>,
-    /// The learning rate of the last step.
-    rate: f64,
     progress: Progress,
     metrics: LogFile,
     samples: LogFile,
@@ -179,6 +176,11 @@ struct Run<'a> {
 impl Run<'_> {
     fn parameter_count(&self) -> usize {
         self.trainer.network().parameters().iter().map(|p| p.values.len()).sum()
+    }
+
+    /// The learning rate of the last step.
+    fn rate(&self) -> f64 {
+        self.trainer.schedule.rate(self.trainer.rate, self.trainer.step_count().saturating_sub(1))
     }
 
     fn introduce(&mut self) {
@@ -194,7 +196,7 @@ impl Run<'_> {
             material.split.held_out.len()
         ));
         self.observer.note(&format!(
-            "{} x {} of {} units, {parameters} parameters; {} steps of {} x {} characters on {} thread(s), {}; run in {}",
+            "{} x {} of {} units, {parameters} parameters; {} steps of {} x {} characters; {} thread(s), {}; run in {}",
             config.layers,
             config.cell,
             config.hidden,
@@ -221,7 +223,6 @@ impl Run<'_> {
             }
         };
         let step = done.step;
-        self.rate = done.rate;
         self.progress.add(done.loss, done.norm);
         self.observer.step(step, done.loss);
 
@@ -249,7 +250,7 @@ impl Run<'_> {
             epoch: self.material.epoch(),
             loss: taken.map(|t| t.0),
             gradient_norm: taken.map(|t| t.1),
-            learning_rate: taken.map(|_| self.rate),
+            learning_rate: taken.map(|_| self.rate()),
             held_out,
             held_out_whole,
         };
