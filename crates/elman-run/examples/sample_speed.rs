@@ -1,7 +1,7 @@
 //! How fast a model of a given size writes and is scored, on one thread and on all.
 //!
 //! ```text
-//! cargo run --release -p elman-run --example speed -- [CELL] [HIDDEN] [LAYERS] [VOCABULARY]
+//! cargo run --release -p elman-run --example sample_speed -- [CELL] [HIDDEN] [LAYERS] [VOCABULARY]
 //! ```
 
 use elman_core::engine::Engine;

@@ -1,7 +1,7 @@
 //! Times the bare engine: forward and backward over a batch, and one streaming step.
 //!
 //! ```sh
-//! cargo run --release -p elman-core --example speed -- lstm 100 64 256 2
+//! cargo run --release -p elman-core --example engine_speed -- lstm 100 64 256 2
 //! ```
 //!
 //! Arguments: cell, T, B, H (the input is as wide), threads. Prints medians and the rate of the matrix products.
