@@ -37,16 +37,16 @@ class Draw:
         return self.rng.integers(0, V, shape)
 
 
-def draw_inputs(draw, parameter_shapes, state_widths, output_width):
+def draw_inputs(draw, parameter_shapes, state_widths, output_width, scale=0.8):
     """What all cases of a file share: parameters, inputs, initial states, and the gradients that come from outside.
 
-    `parameter_shapes(layer)` and `state_widths` ({name: width}) describe the cell.
+    `parameter_shapes(layer)` and `state_widths` ({name: width}) describe the cell; `scale` bounds its parameters.
     """
     shared = {"sizes": np.array([I, H, P]), "input": draw.uniform(T, B, I), "d_output": draw.uniform(T, B, output_width)}
     shared |= {"ids": draw.ids(T, B), "table": draw.uniform(V, I), "lengths": np.array(LENGTHS)}
     for layer in (0, 1):
         for name, shape in parameter_shapes(layer).items():
-            shared[f"{name}_l{layer}"] = draw.uniform(*shape, scale=0.8)
+            shared[f"{name}_l{layer}"] = draw.uniform(*shape, scale=scale)
         for name, width in state_widths.items():
             shared[f"{name}0_l{layer}"] = draw.uniform(B, width)
             shared[f"d_{name}n_l{layer}"] = draw.uniform(B, width)

@@ -48,8 +48,47 @@ def jordan(w, x, y, mask):
     return {"y": sigmoid(w["weight_hr"] @ (h * mask("1_h")) + w["bias_hr"])}
 
 
+def layer_norm(a):
+    a = a - a.mean()
+    return a / np.sqrt((a * a).mean() + 1e-5)
+
+
+def lstm_layer_norm(w, x, h, c, mask):
+    """Ba, Kiros & Hinton 2016, equations 20 to 22, with statistics of each gate's own; rows i, f, g, o, x before h, then c."""
+    gains = np.split(w["weight_ln"], 9)
+    from_x = [gain * layer_norm(W @ (x * mask("0_x"))) for W, gain in zip(np.split(w["weight_ih"], 4), gains[:4])]
+    from_h = [gain * layer_norm(U @ (h * mask("0_h"))) for U, gain in zip(np.split(w["weight_hh"], 4), gains[4:8])]
+    i, f, g, o = (a + b + bias for a, b, bias in zip(from_x, from_h, np.split(w["bias_hh"], 4)))
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    return {"h": sigmoid(o) * np.tanh(gains[8] * layer_norm(c) + w["bias_ln"]), "c": c}
+
+
+def leaky(w, x, h, mask):
+    """Bengio et al. 2013, section 3.1: h = alpha h' + (1 - alpha) tanh(W x + U h' + b), alpha = sigmoid(leak)."""
+    alpha = sigmoid(w["weight_leak"])
+    return {"h": alpha * h + (1 - alpha) * np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
+
+
+def residual(w, x, h, mask):
+    """h = h' + tanh(W x + U h' + b)."""
+    return {"h": h + np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
+
+
+def lstm_cifg(w, x, h, c, mask):
+    """Greff et al., section II-A with f = 1 - i; rows i, z, o."""
+    x, recurrent = x * mask("0_x"), h * mask("0_h")
+    Wi, Wz, Wo = np.split(w["weight_ih"], 3)
+    Ri, Rz, Ro = np.split(w["weight_hh"], 3)
+    bi, bz, bo = np.split(w["bias_ih"], 3)
+    z = np.tanh(Wz @ x + Rz @ recurrent + bz)
+    i = sigmoid(Wi @ x + Ri @ recurrent + w["weight_pi"] * c + bi)
+    c = z * i + c * (1 - i)
+    o = sigmoid(Wo @ x + Ro @ recurrent + w["weight_po"] * c + bo)
+    return {"h": np.tanh(c) * o, "c": c}
+
+
 # name: step, states with their widths, shapes of the parameters for an input width, widths of the masks (0: the input's).
-# The first state is the output.
+# The first state is the output. Last, where it is not 0.8, the bound of the parameters.
 CELLS = {
     "lstm-peephole": (
         lstm_peephole,
@@ -69,6 +108,31 @@ CELLS = {
         {"y": P},
         lambda i: {"weight_ih": (H, i), "weight_hh": (H, P), "bias_ih": (H,), "weight_hr": (P, H), "bias_hr": (P,)},
         {"0_x": 0, "0_y": P, "1_h": H},
+    ),
+    "lstm-layer-norm": (
+        lstm_layer_norm,
+        {"h": H, "c": H},
+        lambda i: {"weight_ih": (4 * H, i), "weight_hh": (4 * H, H), "bias_hh": (4 * H,), "bias_ln": (H,), "weight_ln": (9 * H,)},
+        {"0_x": 0, "0_h": H},
+    ),
+    "leaky": (
+        leaky,
+        {"h": H},
+        lambda i: {"weight_ih": (H, i), "weight_hh": (H, H), "bias_ih": (H,), "weight_leak": (H,)},
+        {"0_x": 0, "0_h": H},
+    ),
+    "residual": (
+        residual,
+        {"h": H},
+        lambda i: {"weight_ih": (H, i), "weight_hh": (H, H), "bias_ih": (H,)},
+        {"0_x": 0, "0_h": H},
+        0.4,  # nothing bounds this cell's gradient: it doubles in a step, and f32's rounding with it
+    ),
+    "lstm-cifg": (
+        lstm_cifg,
+        {"h": H, "c": H},
+        lambda i: {"weight_ih": (3 * H, i), "weight_hh": (3 * H, H), "bias_ih": (3 * H,), "weight_pi": (H,), "weight_po": (H,)},
+        {"0_x": 0, "0_h": H},
     ),
 }
 
@@ -95,10 +159,10 @@ def run(step, states, shared, inputs, layers, reverse, lengths, tokens):
     return results | {"output": x}
 
 
-def make(seed, step, states, shapes, masks):
+def make(seed, step, states, shapes, masks, scale=0.8):
     draw = Draw(seed)
     first = next(iter(states.values()))
-    shared = draw_inputs(draw, lambda layer: shapes(first if layer else I), states, first)
+    shared = draw_inputs(draw, lambda layer: shapes(first if layer else I), states, first, scale)
     shared |= {f"mask_{name}_l0": draw.dropout_mask(B, width or I) for name, width in masks.items()}
     tensors = dict(shared)
     for layers, reverse, lengths, *extras in [*GRID, (1, False, True, "tokens"), (1, True, True, "masks")]:

@@ -32,6 +32,31 @@ impl Failure {
     }
 }
 
+/// A wrong option: what the parser says, and its tip, in one line.
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Failure {
+        Failure::usage(one_line(&error.render().to_string()))
+    }
+}
+
+/// The parser's paragraphs up to the usage, joined.
+fn one_line(rendered: &str) -> String {
+    let mut line = String::new();
+    for part in rendered.lines().map(str::trim).filter(|part| !part.is_empty()) {
+        if part.starts_with("Usage:") || part.starts_with("For more information") {
+            break;
+        }
+        let part = part.strip_prefix("error:").or(part.strip_prefix("tip:")).unwrap_or(part).trim();
+        line += match (line.is_empty(), line.ends_with(':') || part.starts_with('[')) {
+            (true, _) => "",
+            (false, true) => " ",
+            (false, false) => "; ",
+        };
+        line += part;
+    }
+    line + "; see --help"
+}
+
 impl From<elman_tasks::Error> for Failure {
     fn from(error: elman_tasks::Error) -> Failure {
         Failure::Message(error.to_string(), error.status())

@@ -15,6 +15,8 @@ mod train;
 
 use args::{Arguments, Command};
 use clap::Parser;
+use clap::error::ErrorKind;
+use failure::Failure;
 use std::process::ExitCode;
 
 /// Tensors are allocated and freed at every training step; the system's allocator would return their pages each time.
@@ -22,8 +24,13 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // Wrong options end here with status 2, --help and --version with 0.
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // --help and --version, and the help for a bare `elman`.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
+        Err(error) => return Failure::from(error).report(),
+    };
     let result = match arguments.command {
         Command::Train(command) => train::run(command),
         Command::Eval(command) => eval::run(&command),

@@ -2,7 +2,7 @@
 //!
 //! One time step of a cell is a list of **stages**. A stage has *gates*: affine maps of named *sources* (the input `x`,
 //! a value carried from the step before, or a value that an earlier stage wrote in this step). Everything after the
-//! affine maps is pointwise: the stage's equations see, for each unit, its gates, the values it *reads*, its
+//! affine maps (and the normalisers across units that a gate may have) is pointwise: the stage's equations see, for each unit, its gates, the values it *reads*, its
 //! per-*unit* parameters and its *feeds* (inputs for each step and unit), and write values of the stage's width.
 //!
 //! A name that an earlier stage has written means the new value; until then it means the one carried from the step
@@ -22,6 +22,24 @@ pub enum Width {
     Output,
 }
 
+/// Added to the variance by a normaliser, as PyTorch's `LayerNorm` does by default.
+pub const NORMALISER_EPSILON: f64 = 1e-5;
+
+/// Layer normalisation of a gate across the units of its stage, before its bias is added (Ba, Kiros & Hinton 2016):
+///
+/// `gate[u] = gain[u] (a[u] - mean(a)) / sqrt(var(a) + ε) + bias[u]`, with the mean and the biased variance of one row over
+/// all units, a gain for each unit, and ε = [`NORMALISER_EPSILON`]. It is not pointwise: the engine computes it, and its
+/// backward, between the products and the equations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Normaliser<P> {
+    /// The gate is used as it is.
+    None,
+    /// `a` is the gate's sum of products.
+    Sum,
+    /// `a` is a value: the gate has no products.
+    Value(P),
+}
+
 /// One affine map: the sum of a matrix product for each source, plus a bias.
 #[derive(Clone, Copy, Debug)]
 pub struct GateSpec {
@@ -31,6 +49,8 @@ pub struct GateSpec {
     pub sources: &'static [&'static str],
     /// Whether a bias is added.
     pub bias: bool,
+    /// Whether it is normalised across units.
+    pub normaliser: Normaliser<&'static str>,
 }
 
 /// One stage of a step. The arguments of its equations are, in this order: gates, reads, units, feeds.
@@ -166,6 +186,8 @@ pub trait Cell: Pointwise<f32> + Pointwise<f64> + Debug + 'static {
 /// * `carry a, b; output a;`: the values kept from step to step and the one that is the layer's output.
 /// * `stage K width { ... } -> written { equations }` for K = 0, 1, ...; the width is `hidden` or `output`.
 /// * `gate p, q = [x, h];`: affine maps of these sources, with a bias; `[m; no bias]` leaves it out.
+/// * `gate p = [norm x, h];` normalises the gate across units, `gate p = (norm c);` does so with the value `c` in place of
+///   a sum of products: see [`Normaliser`].
 /// * `read`, `unit`, `feed`: see [`StageSpec`].
 /// * Each equation is `name = expression;` over [`Real`](crate::Real): `+ - * /`, `sigmoid tanh relu exp`, `ONE`, `K(2.0)`.
 #[macro_export]
@@ -226,6 +248,7 @@ macro_rules! cell {
                                 name: stringify!($gate),
                                 sources: $crate::__cell_sources!($sources),
                                 bias: $crate::__cell_bias!($sources),
+                                normaliser: $crate::__cell_normaliser!($sources),
                             },
                         )+)*],
                         reads: &[$($(stringify!($read)),+)?],
@@ -338,6 +361,12 @@ macro_rules! __cell_width {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __cell_sources {
+    ((norm $value:ident $(; no bias)?)) => {
+        &[]
+    };
+    ([norm $($source:ident),+ $(; no bias)?]) => {
+        &[$(stringify!($source)),+]
+    };
     ([$($source:ident),* $(; no bias)?]) => {
         &[$(stringify!($source)),*]
     };
@@ -346,10 +375,33 @@ macro_rules! __cell_sources {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __cell_bias {
+    ((norm $value:ident; no bias)) => {
+        false
+    };
+    ((norm $value:ident)) => {
+        true
+    };
+    ([norm $($source:ident),+ ; no bias]) => {
+        false
+    };
     ([$($source:ident),* ; no bias]) => {
         false
     };
-    ([$($source:ident),*]) => {
+    ([$($any:tt)*]) => {
         true
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cell_normaliser {
+    ((norm $value:ident $($rest:tt)*)) => {
+        $crate::cell::Normaliser::Value(stringify!($value))
+    };
+    ([norm $source:ident $($rest:tt)*]) => {
+        $crate::cell::Normaliser::Sum
+    };
+    ([$($any:tt)*]) => {
+        $crate::cell::Normaliser::None
     };
 }

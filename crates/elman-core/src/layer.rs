@@ -1,6 +1,6 @@
 //! A cell at given sizes: the shapes and names of its parameters, and where every value comes from.
 
-use crate::cell::{Cell, Width};
+use crate::cell::{Cell, Normaliser, Width};
 use std::sync::Arc;
 
 /// The sizes of a layer.
@@ -56,7 +56,7 @@ pub enum LayerError {
         /// The value.
         name: &'static str,
     },
-    /// A value is read pointwise in a stage of another width.
+    /// A value is read pointwise, or normalised, in a stage of another width.
     #[error("cell `{cell}`: `{name}` is read in a stage of another width")]
     WidthMismatch {
         /// The cell.
@@ -93,8 +93,10 @@ pub struct Value {
 pub enum Role {
     /// A matrix (rows, cols) from a source to gates.
     Weight,
-    /// A bias (rows).
+    /// A bias (rows); of a normalised gate, added after the normaliser.
     Bias,
+    /// The gains of normalised gates (rows).
+    Gain,
     /// One number a unit (rows).
     Unit,
 }
@@ -142,7 +144,7 @@ impl Parameter {
     pub fn shape(&self) -> Vec<usize> {
         match self.role {
             Role::Weight => vec![self.rows, self.cols],
-            Role::Bias | Role::Unit => vec![self.rows],
+            Role::Bias | Role::Gain | Role::Unit => vec![self.rows],
         }
     }
 }
@@ -154,6 +156,8 @@ pub struct ResolvedStage {
     pub width: usize,
     /// For each gate, its sources.
     pub gates: Vec<Vec<Place>>,
+    /// For each gate, whether it is normalised.
+    pub normalisers: Vec<Normaliser<Place>>,
     /// The distinct sources of all gates, in order of first use.
     pub sources: Vec<Place>,
     /// Values read.
@@ -229,8 +233,17 @@ impl Layer {
                     _ => Err(LayerError::UnknownValue { cell: spec.name, name }),
                 }
             };
+            let read = |name: &'static str| -> Result<Place, LayerError> {
+                let found = place(name)?;
+                let width = match found {
+                    Place::Input => Width::Input,
+                    Place::Before(v) | Place::Now(v) => values[v].width,
+                };
+                if width == stage.width { Ok(found) } else { Err(LayerError::WidthMismatch { cell: spec.name, name }) }
+            };
             let mut gates = Vec::new();
             let mut sources = Vec::new();
+            let mut normalisers = Vec::new();
             for gate in stage.gates {
                 let places = gate.sources.iter().map(|&s| place(s)).collect::<Result<Vec<_>, _>>()?;
                 for &p in &places {
@@ -239,22 +252,19 @@ impl Layer {
                     }
                 }
                 gates.push(places);
+                normalisers.push(match gate.normaliser {
+                    Normaliser::None => Normaliser::None,
+                    Normaliser::Sum => Normaliser::Sum,
+                    Normaliser::Value(name) => Normaliser::Value(read(name)?),
+                });
             }
-            let reads = stage.reads.iter().map(|&r| place(r)).collect::<Result<Vec<_>, _>>()?;
-            for (&read, &name) in reads.iter().zip(stage.reads) {
-                let width = match read {
-                    Place::Input => Width::Input,
-                    Place::Before(v) | Place::Now(v) => values[v].width,
-                };
-                if width != stage.width {
-                    return Err(LayerError::WidthMismatch { cell: spec.name, name });
-                }
-            }
+            let reads = stage.reads.iter().map(|&name| read(name)).collect::<Result<Vec<_>, _>>()?;
             let writes: Vec<usize> = stage.writes.iter().filter_map(|&w| find(w)).collect();
             written.extend(&writes);
             stages.push(ResolvedStage {
                 width: sizes.of(stage.width),
                 gates,
+                normalisers,
                 sources,
                 reads,
                 writes,
@@ -272,6 +282,7 @@ impl Layer {
         let spec = self.cell.spec();
         let mut weights: Vec<Parameter> = Vec::new();
         let mut biases: Vec<Parameter> = Vec::new();
+        let mut gains: Vec<Parameter> = Vec::new();
         let mut units: Vec<Parameter> = Vec::new();
         let add = |list: &mut Vec<Parameter>, name: String, role, rows: usize, cols: usize, mut block: Block| match list
             .iter_mut()
@@ -315,6 +326,7 @@ impl Layer {
                         add(&mut biases, format!("bias_{kind}"), Role::Bias, resolved.width, 1, block);
                     };
                     match (stage.width, from_input) {
+                        _ if matches!(gate.normaliser, Normaliser::Value(_)) => bias("ln"),
                         (Width::Output, false) => bias("hr"),
                         (_, false) if second_bias => bias("hh"),
                         _ => bias("ih"),
@@ -323,13 +335,17 @@ impl Layer {
                         bias("hh");
                     }
                 }
+                if gate.normaliser != Normaliser::None {
+                    let block = Block { stage: s, gate: g, source: 0, row: 0 };
+                    add(&mut gains, "weight_ln".to_string(), Role::Gain, resolved.width, 1, block);
+                }
             }
             for (u, &unit) in stage.units.iter().enumerate() {
                 let block = Block { stage: s, gate: u, source: 0, row: 0 };
                 add(&mut units, format!("weight_{unit}"), Role::Unit, resolved.width, 1, block);
             }
         }
-        weights.into_iter().chain(biases).chain(units).collect()
+        weights.into_iter().chain(biases).chain(gains).chain(units).collect()
     }
 
     /// The cell.

@@ -3,7 +3,7 @@
 
 use elman_core::algebra::Element;
 use elman_core::layer::Place;
-use elman_core::testing::{Problem, Runner, runners};
+use elman_core::testing::{Problem, Runner, conditioning, runners};
 use elman_core::{Layer, Sizes, cells};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,6 +128,8 @@ struct Compare<'a> {
     what: String,
     case: &'a str,
     seen: BTreeSet<String>,
+    /// By how much rounding may grow ([`conditioning`]).
+    growth: f64,
 }
 
 impl Compare<'_> {
@@ -137,7 +139,7 @@ impl Compare<'_> {
         assert_eq!(got.len(), want.len(), "{}: length of {full}", self.what);
         let largest = want.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
         for (i, (g, &w)) in got.iter().zip(want).enumerate() {
-            let tolerance = if size_of::<F>() == 8 { ATOL + RTOL * w.abs() } else { F32_TOL * largest };
+            let tolerance = if size_of::<F>() == 8 { ATOL + RTOL * w.abs() } else { F32_TOL * self.growth * largest };
             let near = (g.to_f64() - w).abs() <= tolerance;
             assert!(near, "{}: {full}[{i}] is {g:?}, expected {w:?}", self.what);
         }
@@ -190,11 +192,12 @@ fn problem<F: Element>(
 /// Runs a case on an engine and compares everything that the file has for it.
 fn run_case<F: Element>(entry: &cells::Entry, golden: &Golden, case: &Case, runner: &mut dyn Runner<F>) {
     let what = format!("{}, {}", entry.name, runner.name());
-    let mut compare = Compare { golden, what, case: &case.name, seen: BTreeSet::new() };
+    let mut compare = Compare { golden, what, case: &case.name, seen: BTreeSet::new(), growth: 1.0 };
     let mut layers: Vec<Problem<F>> = Vec::new();
     let mut y: Option<Vec<F>> = None;
     for k in 0..case.layers {
         let p = problem(entry, golden, case, k, layers.last(), y.as_deref());
+        compare.growth = conditioning(&p.layer);
         let output = p.forward(runner);
         for (state, &v) in output.state.iter().zip(p.layer.carried()) {
             compare.check(&format!("{}n_l{k}", p.layer.values()[v].name), state);

@@ -86,8 +86,16 @@ pub trait Lanes: Real {
     /// # Safety
     /// `ptr` is valid for `COUNT` writes, and the processor has this type's instruction set.
     unsafe fn store(self, ptr: *mut Self::Element);
-    /// Asks for the cache line at `ptr`, which need not be valid, to be fetched into the second cache.
-    fn prefetch(ptr: *const Self::Element);
+    /// Loads `COUNT` numbers stored as bfloat16: the upper half of an `f32`.
+    ///
+    /// # Safety
+    /// As for `load`.
+    unsafe fn load_bf16(ptr: *const u16) -> Self;
+    /// Loads `COUNT` whole numbers from -128 to 127.
+    ///
+    /// # Safety
+    /// As for `load`.
+    unsafe fn load_i8(ptr: *const i8) -> Self;
     /// The register that holds `value` in every lane.
     fn splat(value: Self::Element) -> Self;
     /// `self * factor + addend`, fused where the hardware fuses.

@@ -55,6 +55,8 @@ pub trait Real:
 pub trait Element: Real + lanes::Registers + Default + PartialOrd + Debug + Send + Sync + 'static {
     /// The value as `f64`.
     fn to_f64(self) -> f64;
+    /// Its square root.
+    fn sqrt(self) -> Self;
     /// A cell's equations in this precision.
     fn pointwise(cell: &dyn Cell) -> &dyn Pointwise<Self>;
 }
@@ -62,6 +64,9 @@ pub trait Element: Real + lanes::Registers + Default + PartialOrd + Debug + Send
 impl Element for f32 {
     fn to_f64(self) -> f64 {
         self.into()
+    }
+    fn sqrt(self) -> f32 {
+        self.sqrt()
     }
     fn pointwise(cell: &dyn Cell) -> &dyn Pointwise<f32> {
         cell
@@ -71,6 +76,9 @@ impl Element for f32 {
 impl Element for f64 {
     fn to_f64(self) -> f64 {
         self
+    }
+    fn sqrt(self) -> f64 {
+        self.sqrt()
     }
     fn pointwise(cell: &dyn Cell) -> &dyn Pointwise<f64> {
         cell

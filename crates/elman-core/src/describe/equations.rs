@@ -1,6 +1,6 @@
 //! The equations of a step, forward and backward, as formulas.
 
-use super::math::{Formula, Math, formula_of};
+use super::math::{Formula, Function, Math, formula_of};
 use super::symbols::{Symbols, Term};
 use crate::algebra::expression::{ArgumentKind, Gradient, Node, NodeId};
 use crate::layer::Place;
@@ -195,13 +195,19 @@ impl StageBack<'_> {
         (0..self.symbols.gates[self.stage].len()).filter(|&g| self.gradient.total[g].is_some())
     }
 
+    /// The gradient by a gate's sum of products.
     fn delta(&self, gate: usize) -> Math {
-        Math::Letter(self.symbols.gates[self.stage][gate].pre.clone()).delta()
+        self.symbols.gate_deltas(&self.symbols.gates[self.stage][gate]).1
     }
 
-    /// Through the matrices to the sources.
+    /// Through the matrices to the sources, and through normalisers to the values that they take.
     fn sources(&self, lines: &mut Vec<Line>, started: &mut Started) {
         let (symbols, gates) = (self.symbols, &self.symbols.gates[self.stage]);
+        for g in self.live_gates() {
+            let Some(place) = gates[g].value else { continue };
+            let left = symbols.value(place).delta();
+            lines.push(vec![Formula { left, adds: started.adds(symbols, place), right: self.delta(g) }]);
+        }
         let mut vectors: Vec<&Term> = Vec::new();
         for term in self.live_gates().flat_map(|g| &gates[g].terms) {
             if !vectors.iter().any(|v| v.vector == term.vector) {
@@ -233,12 +239,17 @@ impl StageBack<'_> {
         let (symbols, gates) = (self.symbols, &self.symbols.gates[self.stage]);
         let line = |gate: usize, delta: Math| -> Line {
             let gate = &gates[gate];
+            let outer = if gate.gain.is_some() { symbols.gate_deltas(gate).0 } else { delta.clone() };
+            let gain = gate.gain.iter().map(|gain| {
+                let normalised = Math::Call(Function::Norm, Box::new(Math::sum(symbols.products(gate))));
+                add(Math::Letter(gain.clone()).delta(), Math::Product(vec![outer.clone(), normalised]))
+            });
             let weights = gate.terms.iter().map(|t| {
                 let outer = Math::apply(delta.clone(), symbols.vector(t).transposed());
                 add(Math::Letter(t.matrix.clone()).delta(), outer)
             });
-            let biases = gate.biases.iter().map(|b| add(Math::Letter(b.clone()).delta(), delta.clone()));
-            weights.chain(biases).collect()
+            let biases = gate.biases.iter().map(|b| add(Math::Letter(b.clone()).delta(), outer.clone()));
+            weights.chain(biases).chain(gain).collect()
         };
         if let Some(order) = symbols.stacked(self.stage) {
             lines.push(line(order[0], Math::Column(order.iter().map(|&g| self.delta(g)).collect())));

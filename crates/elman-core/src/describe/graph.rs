@@ -81,14 +81,16 @@ pub(super) fn graph(symbols: &Symbols) -> Graph {
                     match argument.kind {
                         ArgumentKind::Gate => {
                             let gate = &symbols.gates[k][argument.index];
-                            let letters = gate.terms.iter().map(|t| &t.matrix).chain(&gate.biases);
-                            let letters: Vec<String> = letters.map(|l| writer.math(&Math::Letter(l.clone()))).collect();
+                            let letters = gate.terms.iter().map(|t| &t.matrix).chain(&gate.gain).chain(&gate.biases);
+                            let letters = letters.map(|l| writer.math(&Math::Letter(l.clone())));
+                            let norm = gate.gain.iter().map(|_| "norm".to_string());
+                            let letters: Vec<String> = norm.chain(letters).collect();
                             // A symbol that stands for more than the affine map is written where the rest is added.
                             let whole = symbols.inside(k, argument.index) == id;
                             let label =
                                 if whole { writer.math(&Math::Letter(gate.pre.clone())) } else { String::new() };
                             let vertex = graph.vertex(Shape::Affine, label, letters.join(", "));
-                            for &place in &resolved.gates[argument.index] {
+                            for &place in resolved.gates[argument.index].iter().chain(&gate.value) {
                                 let from = source(&mut graph, &mut places, place);
                                 graph.edge(from, vertex, "");
                             }

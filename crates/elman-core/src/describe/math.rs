@@ -37,13 +37,17 @@ impl Letter {
     }
 }
 
-/// A pointwise function.
+/// A function: pointwise, but for the normaliser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Function {
     Sigmoid,
     Tanh,
     Relu,
     Exp,
+    /// Layer normalisation across the units of a row.
+    Norm,
+    /// Its Jacobian, which is symmetric.
+    NormJacobian,
 }
 
 /// A formula over vectors.

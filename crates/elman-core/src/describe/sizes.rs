@@ -101,7 +101,7 @@ fn symbolic_shape(symbols: &Symbols, p: &Parameter) -> String {
             };
             format!("({rows}, {})", letter(width))
         }
-        Role::Bias | Role::Unit => format!("({rows})"),
+        Role::Bias | Role::Gain | Role::Unit => format!("({rows})"),
     }
 }
 
@@ -122,6 +122,7 @@ pub(super) fn letters(symbols: &Symbols, p: &Parameter) -> Vec<Letter> {
                 let index = symbols.layer.parameters().iter().filter(same).position(|q| q.name == p.name);
                 index.and_then(|i| symbols.gates[block.stage][block.gate].biases.get(i).cloned())
             }
+            Role::Gain => symbols.gates[block.stage][block.gate].gain.clone(),
             Role::Unit => {
                 let unit =
                     |a: &crate::algebra::expression::Argument| a.kind == ArgumentKind::Unit && a.index == block.gate;
@@ -147,6 +148,8 @@ pub(super) struct Cost {
     pub multiply_adds: usize,
     /// Additions of biases.
     pub bias_additions: usize,
+    /// Numbers that go through a normaliser.
+    pub normalised: usize,
     /// For each stage: its width in letters and numbers, operations for one unit forward, and backward without what
     /// forward has.
     pub pointwise: Vec<(&'static str, usize, Operations, Operations)>,
@@ -160,5 +163,10 @@ pub(super) fn cost(symbols: &Symbols) -> Cost {
         let backward = Operations::count(&symbols.gradients[k].nodes[graph.nodes.len()..]);
         (letter(width), symbols.layer.sizes().of(width), graph.operations(), backward)
     });
-    Cost { multiply_adds: total(Role::Weight), bias_additions: total(Role::Bias), pointwise: pointwise.collect() }
+    Cost {
+        multiply_adds: total(Role::Weight),
+        bias_additions: total(Role::Bias),
+        normalised: total(Role::Gain),
+        pointwise: pointwise.collect(),
+    }
 }

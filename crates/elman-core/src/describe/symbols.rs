@@ -1,10 +1,11 @@
 //! The symbol of every value, gate and parameter of a layer in one notation.
 
-use super::math::{Accent, Letter, Math, Time, formula_of};
+use super::math::{Accent, Function, Letter, Math, Time, formula_of};
 use super::notation::{Matrices, Notation, NotationError, Table};
 use super::write::{Writer, greek};
 use crate::Layer;
 use crate::algebra::expression::{ArgumentKind, Gradient, Node, NodeId, StageGraph};
+use crate::cell::Normaliser;
 use crate::layer::{Place, Role};
 
 /// A matrix and the vector that it multiplies.
@@ -28,6 +29,10 @@ pub(super) struct Gate {
     pub owner: Option<usize>,
     pub terms: Vec<Term>,
     pub biases: Vec<Letter>,
+    /// Of a normalised gate.
+    pub gain: Option<Letter>,
+    /// The value that is normalised in place of a sum of products.
+    pub value: Option<Place>,
 }
 
 /// Everything that has a symbol.
@@ -184,10 +189,35 @@ impl<'a> Symbols<'a> {
         }
     }
 
-    /// The affine map of a gate.
+    /// The affine map of a gate, past its normaliser if it has one.
     pub fn affine(&self, gate: &Gate) -> Math {
+        let main = match &gate.gain {
+            None => self.products(gate),
+            Some(gain) => {
+                let normalised = Math::Call(Function::Norm, Box::new(Math::sum(self.products(gate))));
+                vec![Math::Product(vec![Math::Letter(gain.clone()), normalised])]
+            }
+        };
+        Math::sum(main.into_iter().chain(gate.biases.iter().cloned().map(Math::Letter)).collect())
+    }
+
+    /// The terms of a gate that are normalised where it is: its products, or its value.
+    pub fn products(&self, gate: &Gate) -> Vec<Math> {
         let products = gate.terms.iter().map(|t| Math::apply(Math::Letter(t.matrix.clone()), self.vector(t)));
-        Math::sum(products.chain(gate.biases.iter().cloned().map(Math::Letter)).collect())
+        gate.value.map(|place| self.value(place)).into_iter().chain(products).collect()
+    }
+
+    /// The gradient by a gate, and by its sum of products (or its value), which differ where there is a normaliser between.
+    pub fn gate_deltas(&self, gate: &Gate) -> (Math, Math) {
+        let outer = Math::Letter(gate.pre.clone()).delta();
+        let inner = match &gate.gain {
+            None => outer.clone(),
+            Some(gain) => Math::apply(
+                Math::Call(Function::NormJacobian, Box::new(Math::sum(self.products(gate)))),
+                Math::Product(vec![Math::Letter(gain.clone()), outer.clone()]),
+            ),
+        };
+        (outer, inner)
     }
 
     /// The node that a gate's symbol stands for: all that is inside the nonlinearity, when that has the gate's own gradient
@@ -257,12 +287,19 @@ impl<'a> Symbols<'a> {
                 };
                 let terms = self.terms(k, g, sub, gate.sources);
                 let biases = self.biases(k, g, sub, shared && !clash, gate.sources);
-                gates.push(Gate { pre, is_result, owner: owner.filter(|_| !shared), terms, biases });
+                let from = gate.sources.first().copied().filter(|_| shared && !clash).unwrap_or("");
+                let (gain, value) = match self.layer.stages()[k].normalisers[g] {
+                    Normaliser::None => (None, None),
+                    Normaliser::Sum => (Some(Letter::plain("γ", &format!("{sub}{from}"))), None),
+                    Normaliser::Value(place) => (Some(Letter::plain("γ", sub)), Some(place)),
+                };
+                gates.push(Gate { pre, is_result, owner: owner.filter(|_| !shared), terms, biases, gain, value });
             }
             // Two matrices never share a symbol, unless they are one.
             if self.stacked(k).is_none() {
                 for gate in &mut gates {
-                    for letter in gate.terms.iter_mut().map(|t| &mut t.matrix).chain(&mut gate.biases) {
+                    let matrices = gate.terms.iter_mut().map(|t| &mut t.matrix);
+                    for letter in matrices.chain(&mut gate.biases).chain(&mut gate.gain) {
                         while taken.contains(letter) {
                             letter.primes += 1;
                         }

@@ -7,6 +7,7 @@ use super::write::Writer;
 use super::{Notation, NotationError, equations, graph_dot, graph_svg, latex, sizes, text};
 use crate::Layer;
 use crate::algebra::expression::ArgumentKind;
+use crate::cell::Normaliser;
 use crate::cell::{Cell, Pointwise};
 use crate::cells::{REGISTRY, find};
 use crate::layer::{Place, Role, Sizes};
@@ -267,6 +268,9 @@ fn number(m: &Math, known: &HashMap<String, f64>, w: Writer) -> f64 {
         Math::Call(Function::Tanh, a) => of(a).tanh(),
         Math::Call(Function::Relu, a) => of(a).max(0.0),
         Math::Call(Function::Exp, a) => of(a).exp(),
+        // Of a single number the true one is 0: any function shows whether the chain is right.
+        Math::Call(Function::Norm, a) => of(a).sin(),
+        Math::Call(Function::NormJacobian, a) => of(a).cos(),
         Math::Square(a) => of(a) * of(a),
         Math::Positive(a) => f64::from(of(a) > 0.0),
         Math::Apply(a, b) => of(a) * of(b),
@@ -355,13 +359,23 @@ fn compare_with_cell(name: &str, symbols: &Symbols, known: &HashMap<String, f64>
         };
         let mut args = vec![0.0; graph.arguments.len()];
         let gates = resolved.gates.len();
-        for p in layer.parameters() {
+        for (gate, normaliser) in resolved.normalisers.iter().enumerate() {
+            if let Normaliser::Value(place) = *normaliser {
+                args[gate] = value(place, &now);
+            }
+        }
+        // The products, the normalisers and the biases, one after another.
+        let rank = |role: Role| [Role::Weight, Role::Gain, Role::Bias, Role::Unit].iter().position(|&r| r == role);
+        let mut parameters: Vec<_> = layer.parameters().iter().collect();
+        parameters.sort_by_key(|p| rank(p.role));
+        for p in parameters {
             for (letter, block) in sizes::letters(symbols, p).into_iter().zip(&p.blocks).filter(|(_, b)| b.stage == k) {
                 let parameter = known[&w.math(&Math::Letter(letter))];
                 match p.role {
                     Role::Weight => {
                         args[block.gate] += parameter * value(resolved.gates[block.gate][block.source], &now)
                     }
+                    Role::Gain => args[block.gate] = parameter * args[block.gate].sin(),
                     Role::Bias => args[block.gate] += parameter,
                     Role::Unit => args[gates + resolved.reads.len() + block.gate] = parameter,
                 }

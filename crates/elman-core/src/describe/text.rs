@@ -7,6 +7,7 @@ use super::symbols::Symbols;
 use super::{Notation, NotationError};
 use crate::Layer;
 use crate::algebra::expression::Operations;
+use crate::cell::NORMALISER_EPSILON;
 use crate::layer::Place;
 
 /// A longer line of text is broken before a `+`.
@@ -40,6 +41,11 @@ pub fn text(layer: &Layer, notation: Notation) -> Result<String, NotationError> 
         out += &format!("  ({})\n", symbols.table.note);
     }
 
+    if sizes::cost(&symbols).normalised > 0 {
+        out += "  norm(a) = (a − mean(a)) / √(var(a) + ";
+        out += &format!("{NORMALISER_EPSILON}), over the units of one row; norm′ is its Jacobian, symmetric\n");
+    }
+
     out += "\nBackward, t = T … 1\n";
     let gates = equations::gates(&symbols);
     if !gates.is_empty() {
@@ -66,6 +72,9 @@ pub fn text(layer: &Layer, notation: Notation) -> Result<String, NotationError> 
     out += "\nOperations a step and row\n";
     out += &format!("  matrix products  {} multiply-adds forward, twice that backward\n", grouped(cost.multiply_adds));
     out += &format!("  biases           {} additions\n", grouped(cost.bias_additions));
+    if cost.normalised > 0 {
+        out += &format!("  normalisers      {} numbers\n", grouped(cost.normalised));
+    }
     for (width, units, forward, backward) in &cost.pointwise {
         for (way, n) in [("forward", forward), ("backward", backward)] {
             let all = grouped(n.total() * units);
@@ -86,6 +95,9 @@ pub fn latex(layer: &Layer, notation: Notation) -> Result<String, NotationError>
     let mut out = format!("% {}: {}\n", spec.name, spec.doc.lines().next().unwrap_or("").trim());
     if !symbols.table.note.is_empty() {
         out += &format!("% {}\n", symbols.table.note);
+    }
+    if sizes::cost(&symbols).normalised > 0 {
+        out += &format!("% norm(a) = (a - mean(a)) / sqrt(var(a) + {NORMALISER_EPSILON}), norm' its Jacobian\n");
     }
     let parts = [
         ("forward, t = 1 ... T", equations::forward(&symbols)),

@@ -211,10 +211,14 @@ impl Writer<'_> {
             (Function::Tanh, false) => "tanh",
             (Function::Relu, false) => "relu",
             (Function::Exp, false) => "exp",
+            (Function::Norm, false) => "norm",
+            (Function::NormJacobian, false) => "norm′",
             (Function::Sigmoid, true) => "\\sigma",
             (Function::Tanh, true) => "\\tanh",
             (Function::Relu, true) => "\\operatorname{relu}",
             (Function::Exp, true) => "\\exp",
+            (Function::Norm, true) => "\\operatorname{norm}",
+            (Function::NormJacobian, true) => "\\operatorname{norm}'",
         }
     }
 

@@ -42,7 +42,7 @@ impl<F: Element> Run<'_, F> {
         Matrix { ptr, rows: self.plan.batch, width: self.plan.panels.width }
     }
 
-    fn d_place(&self, place: Place, step: usize) -> Matrix<F> {
+    pub fn d_place(&self, place: Place, step: usize) -> Matrix<F> {
         match place {
             Place::Now(v) => self.d_value(v, step, true),
             Place::Before(v) => self.d_value(v, step, false),
@@ -121,9 +121,13 @@ impl<F: Element> Run<'_, F> {
                         fill(matrix(g.tables[stage].ptr(), vocabulary), panel, first, vectors, vocabulary);
                     }
                 }
-                for unit in 0..shape.units.len() {
-                    let ptr = g.stages[stage].units.ptr().wrapping_add(unit * panels.padded(shape.width));
-                    fill(matrix(ptr, 1), group, first, vectors, 1);
+                let sums = &g.stages[stage];
+                let norms = shape.norms.len();
+                for (buffer, count) in [(&sums.units, shape.units.len()), (&sums.gains, norms), (&sums.shifts, norms)] {
+                    for k in 0..count {
+                        let ptr = buffer.ptr().wrapping_add(k * panels.padded(shape.width));
+                        fill(matrix(ptr, 1), group, first, vectors, 1);
+                    }
                 }
             }
         }
@@ -170,9 +174,7 @@ impl<F: Element> Run<'_, F> {
         let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
         let resolved = &self.layer.stages()[stage];
         let rows = self.ws.rows.active[step];
-        let row = self.ws.rows.offset[step] - self.ws.rows.offset[chunk];
-        let all = GateRows { rows: self.plan.backward_rows, storage: self.plan.backward_rows, table: false };
-        let gates = self.d_gates(stage, all).rows_from(row);
+        let gates = self.step_gates(stage, step, chunk);
         let g = &self.ws.gradients;
         let padded = panels.padded(shape.width);
         for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
@@ -199,6 +201,10 @@ impl<F: Element> Run<'_, F> {
                 }
             }
         }
+        if !shape.norms.is_empty() {
+            // SAFETY: the gate gradients of the thread's own units are there.
+            unsafe { self.normalise_backward(stage, step, gates, thread) };
+        }
         self.team.barrier();
         for (s, source) in shape.sources.iter().enumerate() {
             if source.place == Place::Input {
@@ -223,12 +229,16 @@ impl<F: Element> Run<'_, F> {
                 unsafe {
                     Product {
                         rows,
+                        panels: 1,
                         vectors,
                         width: panels.width,
                         init,
+                        init_next: 0,
                         segments: &hands.segments,
                         out,
                         out_stride: panels.width,
+                        out_next: 0,
+                        scales: core::ptr::null(),
                     }
                     .run(self.plan.isa);
                     if let Some(m) = mask {
@@ -272,6 +282,7 @@ impl<F: Element> Run<'_, F> {
                     column: 1,
                     b: b.wrapping_add(shift).cast_const(),
                     depth: panels.depth(shape.width, group),
+                    next: 0,
                 });
             }
         }
@@ -333,6 +344,7 @@ impl<F: Element> Run<'_, F> {
                                 column: panels.width,
                                 b: b.cast_const(),
                                 depth: rows,
+                                next: 0,
                             }));
                             let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
                             let units = vectors * panels.lanes;
@@ -362,12 +374,16 @@ impl<F: Element> Run<'_, F> {
         unsafe {
             Product {
                 rows: units,
+                panels: 1,
                 vectors: panels.blocks(panels.depth(width, panel)),
                 width: panels.width,
                 init: if fresh { Init::Zero } else { Init::Rows { ptr: out, stride: panels.width } },
+                init_next: 0,
                 segments: &hands.segments,
                 out,
                 out_stride: panels.width,
+                out_next: 0,
+                scales: core::ptr::null(),
             }
             .run(self.plan.isa);
         }
@@ -388,10 +404,10 @@ pub(super) fn backward<F: Element>(
 ) {
     seq.check(layer, params);
     let (batch, steps) = (seq.batch, seq.steps);
-    let matches = |p: &super::workspace::Plan| {
-        core::ptr::eq(p.spec, layer.cell().spec()) && p.sizes == layer.sizes() && (p.steps, p.batch) == (steps, batch)
-    };
-    assert!(ws.plan.as_ref().is_some_and(matches), "backward needs the workspace of this layer's forward run");
+    assert!(
+        ws.holds(layer, seq),
+        "backward needs the workspace of the forward run of the same layer and sequence (T, B, lengths, direction, masks)"
+    );
     assert!(d_y.len() == steps * batch * layer.output_width(), "d_y is not (T, B, output width)");
     let zero = F::constant(0.0);
     let resize = |v: &mut Vec<F>, len: usize| {

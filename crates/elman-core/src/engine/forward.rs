@@ -1,5 +1,6 @@
 //! Forward over time.
 
+use super::compressed::WeightFormat;
 use super::memory::{Matrix, pieces};
 use super::product::{Init, Product, Segment};
 use super::team::{Team, share};
@@ -175,24 +176,43 @@ impl<F: Element> Run<'_, F> {
         let input = self.layer.sizes().input;
         for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
             let shift = first * panels.lanes;
-            for (k, &(gate, _)) in shape.sources[s].gates.iter().enumerate() {
-                let panel = group * shape.gates + gate;
-                let b = packed.forward(shape, panels, s, group, k).wrapping_add(shift);
-                let segment = Segment { a: x, row: input, column: 1, b, depth: input };
+            for run in &shape.sources[s].runs {
+                let panel = group * shape.gates + shape.sources[s].gates[run.start].0;
+                let b = packed.stored(shape, panels, s, group, run.start, shift);
+                let segment = Segment { a: x, row: input, column: 1, b, depth: input, next: input * panels.width };
                 let bias = packed.bias.ptr().wrapping_add(panel * panels.width + shift);
                 // SAFETY: operands and result were laid out by `prepare`.
                 unsafe {
-                    Product {
-                        rows,
-                        vectors,
-                        width: panels.width,
-                        init: Init::Rows { ptr: bias, stride: 0 },
-                        segments: &[segment],
-                        out: out.at(group * shape.sources[s].gates.len() + k, 0).wrapping_add(shift),
-                        out_stride: panels.width,
-                    }
-                    .run(self.plan.isa);
+                    self.product(
+                        stage,
+                        Product {
+                            rows,
+                            panels: run.len(),
+                            vectors,
+                            width: panels.width,
+                            init: Init::Rows { ptr: bias, stride: 0 },
+                            init_next: panels.width,
+                            segments: &[segment],
+                            out: out.at(group * shape.sources[s].gates.len() + run.start, 0).wrapping_add(shift),
+                            out_stride: panels.width,
+                            out_next: out.rows * panels.width,
+                            scales: packed.scales(shape, panels, s, group, run.start).wrapping_add(shift),
+                        },
+                    );
                 }
+            }
+        }
+    }
+
+    /// Runs a product with a stage's weights in the form in which they are stored.
+    unsafe fn product(&self, stage: usize, product: Product<F>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.ws.stages[stage].format {
+                _ if product.segments.is_empty() => product.run(self.plan.isa),
+                WeightFormat::Full => product.run(self.plan.isa),
+                WeightFormat::Bf16 => product.run_as::<u16>(self.plan.isa),
+                WeightFormat::Int8 => product.run_as::<i8>(self.plan.isa),
             }
         }
     }
@@ -217,81 +237,114 @@ impl<F: Element> Run<'_, F> {
                 self.team.barrier();
             }
         }
-        let mut own = pieces(self.plan.panels, self.own(self.plan.stages[stage].width, thread));
+        let shape = &self.plan.stages[stage];
+        let mut own = pieces(self.plan.panels, self.own(shape.width, thread));
         while let Some(piece) = if flip { own.next_back() } else { own.next() } {
-            let gates = self.plan.stages[stage].gates;
-            for gate in 0..gates {
-                let gate = if flip { gates - 1 - gate } else { gate };
+            for run in &shape.runs {
                 // SAFETY: sources are complete past the last barrier; the units are this thread's.
-                unsafe { self.gate(stage, step, chunk_start, gate, piece, hands) };
+                unsafe { self.gates(stage, step, chunk_start, run, piece, hands) };
             }
-            // A normaliser across units would stand here, between products and equations: past a barrier, for whole rows.
-            // SAFETY: as above.
-            unsafe { self.equations(stage, step, piece, hands) };
+            if shape.norms.is_empty() {
+                // SAFETY: as above.
+                unsafe { self.equations(stage, step, piece, hands) };
+            }
+        }
+        if !shape.norms.is_empty() {
+            self.team.barrier();
+            // SAFETY: all units of a row are there past the barrier; rows are divided among the threads.
+            unsafe { self.normalise(stage, step, thread) };
+            self.team.barrier();
+            for piece in pieces(self.plan.panels, self.own(shape.width, thread)) {
+                // SAFETY: as above.
+                unsafe { self.equations(stage, step, piece, hands) };
+            }
         }
     }
 
-    /// One gate's pre-activations: bias and input product from ahead, plus the products with the other sources.
-    unsafe fn gate(
+    /// Pre-activations of a run of gates: bias and input product from ahead, plus the products with the other sources.
+    unsafe fn gates(
         &self,
         stage: usize,
         step: usize,
         chunk_start: usize,
-        gate: usize,
+        run: &Range<usize>,
         (group, first, vectors): (usize, usize, usize),
         hands: &mut Hands<F>,
     ) {
         let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
         let packed = &self.ws.stages[stage];
         let shift = first * panels.lanes;
-        let panel = group * shape.gates + gate;
+        let panel = group * shape.gates + run.start;
         let bias = packed.bias.ptr().wrapping_add(panel * panels.width + shift);
-        let mut init = Init::Rows { ptr: bias.cast_const(), stride: 0 };
+        let pre = self.ws.pre_at(stage, step);
+        let out = pre.at(panel, 0).wrapping_add(shift);
+        let mut product = Product {
+            rows: pre.rows,
+            panels: run.len(),
+            vectors,
+            width: panels.width,
+            init: Init::Rows { ptr: bias.cast_const(), stride: 0 },
+            init_next: panels.width,
+            segments: &[],
+            out,
+            out_stride: panels.width,
+            out_next: pre.rows * panels.width,
+            scales: core::ptr::null(),
+        };
         hands.segments.clear();
         for (s, source) in shape.sources.iter().enumerate() {
-            let Some(k) = source.gates.iter().position(|g| g.0 == gate) else { continue };
+            let Some(k) = source.gates.iter().position(|g| g.0 == run.start) else { continue };
             if source.place == Place::Input {
-                init = self.input_ahead(stage, step, chunk_start, group * source.gates.len() + k, shift);
+                (product.init, product.init_next) =
+                    self.input_ahead(stage, step, chunk_start, group * source.gates.len() + k, shift);
                 continue;
             }
             let a = self.source(stage, s, step);
-            let b = packed.forward(shape, panels, s, group, k).wrapping_add(shift);
             hands.segments.extend((0..panels.count(source.width)).map(|p| Segment {
                 a: a.at(p, 0).cast_const(),
                 row: panels.width,
                 column: 1,
-                b: b.wrapping_add(p * panels.width * panels.width).cast_const(),
+                b: packed.stored(shape, panels, s, group, k, p * panels.width * panels.width + shift),
                 depth: panels.depth(source.width, p),
+                next: source.width * panels.width,
             }));
-        }
-        // SAFETY: operands and result were laid out by `prepare`.
-        unsafe {
-            Product {
-                rows: self.ws.rows.active[step],
-                vectors,
-                width: panels.width,
-                init,
-                segments: &hands.segments,
-                out: self.ws.pre_at(stage, step).at(panel, 0).wrapping_add(shift),
-                out_stride: panels.width,
+            if packed.format == WeightFormat::Int8 {
+                // Every source has factors of its own, so that its sum must be complete by itself.
+                let scales = packed.scales(shape, panels, s, group, k).wrapping_add(shift);
+                // SAFETY: operands and result were laid out by `prepare`.
+                unsafe { self.product(stage, Product { segments: &hands.segments, scales, ..product }) };
+                product.init = Init::Rows { ptr: out.cast_const(), stride: panels.width };
+                product.init_next = product.out_next;
+                hands.segments.clear();
             }
-            .run(self.plan.isa);
         }
+        // SAFETY: as above.
+        unsafe { self.product(stage, Product { segments: &hands.segments, ..product }) };
     }
 
-    /// Bias plus input product of a step's rows, computed ahead or folded into the token table.
-    fn input_ahead(&self, stage: usize, step: usize, chunk_start: usize, panel: usize, shift: usize) -> Init<'_, F> {
+    /// Bias plus input product of a step's rows, computed ahead or folded into the token table, and the distance to the
+    /// next panel's.
+    fn input_ahead(
+        &self,
+        stage: usize,
+        step: usize,
+        chunk_start: usize,
+        panel: usize,
+        shift: usize,
+    ) -> (Init<'_, F>, usize) {
         let (width, offset) = (self.plan.panels.width, self.ws.rows.offset[step]);
         match self.plan.path {
             InputPath::Table { vocabulary } => {
                 let table = Matrix { ptr: self.ws.tables[stage].ptr(), rows: vocabulary, width };
                 let ids = &self.ws.ids[offset..offset + self.ws.rows.active[step]];
-                Init::Gather { table: table.at(panel, 0).wrapping_add(shift).cast_const(), stride: width, ids }
+                let table = table.at(panel, 0).wrapping_add(shift).cast_const();
+                (Init::Gather { table, stride: width, ids }, vocabulary * width)
             }
             _ => {
                 let row = offset - self.ws.rows.offset[chunk_start];
-                let ptr = self.ahead(stage).at(panel, row).wrapping_add(shift).cast_const();
-                Init::Rows { ptr, stride: width }
+                let ahead = self.ahead(stage);
+                let ptr = ahead.at(panel, row).wrapping_add(shift).cast_const();
+                (Init::Rows { ptr, stride: width }, ahead.rows * width)
             }
         }
     }

@@ -138,6 +138,7 @@ impl<F: Element> Run<'_, F> {
                             column: panels.width,
                             b: x_panels.at(panel, 0).cast_const(),
                             depth: gates.rows,
+                            next: 0,
                         });
                         // SAFETY: operands are complete past the barrier; these units are this thread's.
                         unsafe { self.weight_product(hands, out.at(panel, shift), units, input, panel, fresh) };
@@ -158,12 +159,16 @@ impl<F: Element> Run<'_, F> {
             unsafe {
                 Product {
                     rows: gates.rows,
+                    panels: 1,
                     vectors,
                     width: panels.width,
                     init: Init::Zero,
+                    init_next: 0,
                     segments: &hands.segments,
                     out: d_x.at(panel, 0).add(shift),
                     out_stride: panels.width,
+                    out_next: 0,
+                    scales: core::ptr::null(),
                 }
                 .run(self.plan.isa);
                 for row in 0..gates.rows {
@@ -206,9 +211,8 @@ impl<F: Element> Run<'_, F> {
             let b = place % self.plan.batch;
             let mask = &self.seq.masks[m].values[b * input + start..][..columns];
             let x = &self.input_row(place)[start..][..columns];
-            let sorted = self.ws.rows.batch.iter().position(|&r| r == b).unwrap_or_default();
             let d_mask = Matrix { ptr: self.ws.gradients.masks[m].ptr(), rows: self.plan.batch, width: panels.width };
-            let d_mask = core::slice::from_raw_parts_mut(d_mask.at(panel, sorted).add(shift), columns);
+            let d_mask = core::slice::from_raw_parts_mut(d_mask.at(panel, self.ws.rows.sorted[b]).add(shift), columns);
             for c in 0..columns {
                 to[c] = to[c] + from[c] * mask[c];
                 d_mask[c] = d_mask[c] + from[c] * x[c];

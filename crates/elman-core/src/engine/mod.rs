@@ -12,9 +12,11 @@ use crate::layer::Place;
 mod backward;
 #[cfg(test)]
 mod broken_rule_test;
+mod compressed;
 mod forward;
 mod input_gradients;
 mod memory;
+mod normaliser;
 mod product;
 pub mod reference;
 mod rows;
@@ -23,6 +25,7 @@ mod team;
 mod weights;
 mod workspace;
 
+pub use compressed::WeightFormat;
 pub use step::{Affine, StepInput, Stepper};
 pub use workspace::Workspace;
 

@@ -1,4 +1,4 @@
-//! The one matrix product of the engine: `out = init + Σ A B` over segments, B in panels.
+//! The one matrix product of the engine: `out = init + Σ A B` over segments, B in panels, as numbers or compressed.
 //!
 //! Every element of the result is summed in the order of the segments and of their depth, one fused multiply-add after
 //! another, whatever the number of rows, registers or threads: that is why a sequence, its chunks, its single steps and a
@@ -6,9 +6,51 @@
 
 use crate::algebra::Element;
 use crate::algebra::lanes::{Isa, LaneTask, Lanes, dispatch};
+use core::marker::PhantomData;
 
-/// Rows of B that a single-row product asks for ahead of their use: a hardware stream stops at each 4 KB page.
-const AHEAD: usize = 32;
+/// How the numbers of B are stored.
+pub(super) trait Stored<F>: Copy {
+    /// Compressed numbers are read a row of A at a time.
+    const COMPRESSED: bool;
+    /// Whether sums are multiplied by a factor of their column.
+    const SCALED: bool;
+    /// Loads a register.
+    ///
+    /// # Safety
+    /// As for [`Lanes::load`].
+    unsafe fn load<V: Lanes<Element = F>>(ptr: *const Self) -> V;
+}
+
+impl<F: Element> Stored<F> for F {
+    const COMPRESSED: bool = false;
+    const SCALED: bool = false;
+    #[inline(always)]
+    unsafe fn load<V: Lanes<Element = F>>(ptr: *const F) -> V {
+        // SAFETY: the caller's promise.
+        unsafe { V::load(ptr) }
+    }
+}
+
+/// bfloat16: the upper half of an `f32`.
+impl<F: Element> Stored<F> for u16 {
+    const COMPRESSED: bool = true;
+    const SCALED: bool = false;
+    #[inline(always)]
+    unsafe fn load<V: Lanes<Element = F>>(ptr: *const u16) -> V {
+        // SAFETY: the caller's promise.
+        unsafe { V::load_bf16(ptr) }
+    }
+}
+
+impl<F: Element> Stored<F> for i8 {
+    const COMPRESSED: bool = true;
+    const SCALED: bool = true;
+    #[inline(always)]
+    unsafe fn load<V: Lanes<Element = F>>(ptr: *const i8) -> V {
+        // SAFETY: the caller's promise.
+        unsafe { V::load_i8(ptr) }
+    }
+}
 
 /// `A B` over a stretch of the inner dimension: A is `a[r * row + k * column]`, B is `b[k * panel width + c]`.
 #[derive(Clone, Copy, Debug)]
@@ -16,8 +58,11 @@ pub(super) struct Segment<F> {
     pub a: *const F,
     pub row: usize,
     pub column: usize,
+    /// The address of B, whatever is stored there.
     pub b: *const F,
     pub depth: usize,
+    /// From one panel's B to the next panel's.
+    pub next: usize,
 }
 
 /// What the sum starts from.
@@ -37,18 +82,25 @@ pub(super) enum Init<'a, F> {
     },
 }
 
-/// One product: `rows` rows of `vectors` registers.
+/// One product: `rows` rows of `vectors` registers in each of some panels, all of the same A.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Product<'a, F> {
     pub rows: usize,
-    /// Registers of the panel to compute; all pointers stand at the first of them.
+    pub panels: usize,
+    /// Registers of each panel to compute; all pointers stand at the first of them.
     pub vectors: usize,
     /// Panel width: the distance between rows of B.
     pub width: usize,
     pub init: Init<'a, F>,
+    /// From one panel's `init` to the next panel's.
+    pub init_next: usize,
     pub segments: &'a [Segment<F>],
     pub out: *mut F,
     pub out_stride: usize,
+    /// From one panel's result to the next panel's.
+    pub out_next: usize,
+    /// Of scaled numbers: a factor for each column of each panel.
+    pub scales: *const F,
 }
 
 impl<F: Element> Product<'_, F> {
@@ -59,20 +111,32 @@ impl<F: Element> Product<'_, F> {
     /// operands only where `init` is `out` itself.
     pub unsafe fn run(self, isa: Isa) {
         // SAFETY: the caller's promise.
-        unsafe { dispatch(isa, self) }
+        unsafe { self.run_as::<F>(isa) }
+    }
+
+    /// Computes the product with a B of numbers stored as `W`.
+    ///
+    /// # Safety
+    /// As for `run`; there are `scales` where `W` has them.
+    pub unsafe fn run_as<W: Stored<F>>(self, isa: Isa) {
+        // SAFETY: the caller's promise.
+        unsafe { dispatch(isa, As::<F, W>(self, PhantomData)) }
     }
 }
 
-impl<F: Element> LaneTask<F> for Product<'_, F> {
+/// A product whose B is stored as `W`.
+struct As<'a, F, W>(Product<'a, F>, PhantomData<W>);
+
+impl<F: Element, W: Stored<F>> LaneTask<F> for As<'_, F, W> {
     #[inline(always)]
     unsafe fn run<V: Lanes<Element = F>>(self) {
         // SAFETY: the caller's promise.
         unsafe {
-            match self.vectors {
-                1 => self.panel::<V, 1>(),
-                2 => self.panel::<V, 2>(),
-                3 => self.panel::<V, 3>(),
-                4 => self.panel::<V, 4>(),
+            match self.0.vectors {
+                1 => self.0.every_panel::<V, W, 1>(),
+                2 => self.0.every_panel::<V, W, 2>(),
+                3 => self.0.every_panel::<V, W, 3>(),
+                4 => self.0.every_panel::<V, W, 4>(),
                 _ => unreachable!("a panel has at most 4 registers"),
             }
         }
@@ -81,62 +145,149 @@ impl<F: Element> LaneTask<F> for Product<'_, F> {
 
 impl<F: Element> Product<'_, F> {
     #[inline(always)]
-    unsafe fn panel<V: Lanes<Element = F>, const N: usize>(&self) {
+    unsafe fn every_panel<V: Lanes<Element = F>, W: Stored<F>, const N: usize>(&self) {
+        let mut panel = 0;
+        // SAFETY: the caller's promise; each call stays below `panels`.
+        unsafe {
+            if W::COMPRESSED || self.rows == 1 {
+                let mut row = 0;
+                while row < self.rows {
+                    self.single_row::<V, W, N>(row);
+                    row += 1;
+                }
+                return;
+            }
+            while panel < self.panels {
+                self.panel::<V, N>(panel);
+                panel += 1;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn panel<V: Lanes<Element = F>, const N: usize>(&self, panel: usize) {
         let mut row = 0;
         // SAFETY: the caller's promise; each tile stays below `rows`.
         unsafe {
             while row + 6 <= self.rows {
-                self.tile::<V, 6, N>(row);
+                self.tile::<V, 6, N>(panel, row);
                 row += 6;
             }
             if row + 4 <= self.rows {
-                self.tile::<V, 4, N>(row);
+                self.tile::<V, 4, N>(panel, row);
                 row += 4;
             }
             if row + 2 <= self.rows {
-                self.tile::<V, 2, N>(row);
+                self.tile::<V, 2, N>(panel, row);
                 row += 2;
             }
             if row < self.rows {
-                self.tile::<V, 1, N>(row);
+                self.tile::<V, 1, N>(panel, row);
+            }
+        }
+    }
+
+    /// What row `row` of a panel starts from.
+    #[inline(always)]
+    unsafe fn start<V: Lanes<Element = F>, const N: usize>(&self, panel: usize, row: usize) -> [V; N] {
+        let from = match self.init {
+            Init::Zero => return [V::constant(0.0); N],
+            Init::Rows { ptr, stride } => ptr.wrapping_add(row * stride),
+            // SAFETY: there is an id for each row.
+            Init::Gather { table, stride, ids } => {
+                table.wrapping_add(unsafe { *ids.get_unchecked(row) } as usize * stride)
+            }
+        };
+        // Loops, not closures: what is not inlined is compiled without the instruction set.
+        let mut sum = [V::constant(0.0); N];
+        for n in 0..N {
+            // SAFETY: the caller's promise.
+            sum[n] = unsafe { V::load(from.add(panel * self.init_next + n * V::COUNT)) };
+        }
+        sum
+    }
+
+    /// One row of all panels.
+    #[inline(always)]
+    unsafe fn single_row<V: Lanes<Element = F>, W: Stored<F>, const N: usize>(&self, row: usize) {
+        let mut panel = 0;
+        // SAFETY: the caller's promise; each call stays below `panels`.
+        unsafe {
+            while panel + 4 <= self.panels {
+                self.row_of_panels::<V, W, 4, N>(panel, row);
+                panel += 4;
+            }
+            if panel + 2 <= self.panels {
+                self.row_of_panels::<V, W, 2, N>(panel, row);
+                panel += 2;
+            }
+            if panel < self.panels {
+                self.row_of_panels::<V, W, 1, N>(panel, row);
+            }
+        }
+    }
+
+    /// One row of `P` panels at once. It is bound by reading the weights: several streams keep more reads in flight than
+    /// one.
+    #[inline(always)]
+    unsafe fn row_of_panels<V: Lanes<Element = F>, W: Stored<F>, const P: usize, const N: usize>(
+        &self,
+        panel: usize,
+        row: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut sum = [[V::constant(0.0); N]; P];
+            if !W::SCALED {
+                for p in 0..P {
+                    sum[p] = self.start::<V, N>(panel + p, row);
+                }
+            }
+            for segment in self.segments {
+                let a = segment.a.add(row * segment.row);
+                let mut streams = [segment.b.cast::<W>(); P];
+                for p in 0..P {
+                    streams[p] = streams[p].add((panel + p) * segment.next);
+                }
+                for k in 0..segment.depth {
+                    let left = V::splat(*a.add(k * segment.column));
+                    for p in 0..P {
+                        for n in 0..N {
+                            let right: V = W::load(streams[p].add(k * self.width + n * V::COUNT));
+                            sum[p][n] = left.mul_add(right, sum[p][n]);
+                        }
+                    }
+                }
+            }
+            for p in 0..P {
+                if W::SCALED {
+                    let start = self.start::<V, N>(panel + p, row);
+                    for n in 0..N {
+                        let scale = V::load(self.scales.add((panel + p) * self.width + n * V::COUNT));
+                        sum[p][n] = sum[p][n].mul_add(scale, start[n]);
+                    }
+                }
+                let out = self.out.add((panel + p) * self.out_next + row * self.out_stride);
+                for n in 0..N {
+                    sum[p][n].store(out.add(n * V::COUNT));
+                }
             }
         }
     }
 
     /// `M` rows of `N` registers, kept in registers over all segments.
     #[inline(always)]
-    unsafe fn tile<V: Lanes<Element = F>, const M: usize, const N: usize>(&self, row: usize) {
+    unsafe fn tile<V: Lanes<Element = F>, const M: usize, const N: usize>(&self, panel: usize, row: usize) {
         // SAFETY: the caller's promise.
         unsafe {
             let mut sum = [[V::constant(0.0); N]; M];
-            match self.init {
-                Init::Zero => {}
-                Init::Rows { ptr, stride } => {
-                    for m in 0..M {
-                        for n in 0..N {
-                            sum[m][n] = V::load(ptr.add((row + m) * stride + n * V::COUNT));
-                        }
-                    }
-                }
-                Init::Gather { table, stride, ids } => {
-                    for m in 0..M {
-                        let id = *ids.get_unchecked(row + m) as usize;
-                        for n in 0..N {
-                            sum[m][n] = V::load(table.add(id * stride + n * V::COUNT));
-                        }
-                    }
-                }
+            for m in 0..M {
+                sum[m] = self.start::<V, N>(panel, row + m);
             }
             for segment in self.segments {
                 let mut a = segment.a.add(row * segment.row);
-                let mut b = segment.b;
+                let mut b = segment.b.add(panel * segment.next);
                 for _ in 0..segment.depth {
-                    if M == 1 {
-                        // A single row is bound by reading the weights.
-                        for n in 0..N {
-                            V::prefetch(b.wrapping_add(AHEAD * self.width + n * V::COUNT));
-                        }
-                    }
                     let mut right = [V::constant(0.0); N];
                     for n in 0..N {
                         right[n] = V::load(b.add(n * V::COUNT));
@@ -153,7 +304,7 @@ impl<F: Element> Product<'_, F> {
             }
             for m in 0..M {
                 for n in 0..N {
-                    sum[m][n].store(self.out.add((row + m) * self.out_stride + n * V::COUNT));
+                    sum[m][n].store(self.out.add(panel * self.out_next + (row + m) * self.out_stride + n * V::COUNT));
                 }
             }
         }

@@ -5,6 +5,8 @@
 //! In one step of one row, each unit `u` of a stage computes its arguments
 //!
 //! * gates: `a[u] = b[u] + Σ_source Σ_j W[u][j] · (m[j] · s[j])`, the bias first, then the sources in declared order,
+//! * normalised gates: `g[u] · â[u] + b[u]` with `â = (a - mean(a)) / sqrt(var(a) + ε)` over all units of the row, `a` the
+//!   sum of products without the bias, or a value,
 //! * reads: `s[u]`,
 //! * per-unit parameters: `p[u]`,
 //! * feeds: `f[t][u]`,
@@ -14,6 +16,7 @@
 
 use super::{Gradients, Input, Output, Sequence};
 use crate::algebra::Element;
+use crate::cell::{NORMALISER_EPSILON, Normaliser};
 use crate::layer::{Layer, Place, Role};
 
 /// Runs a layer over a batch of sequences.
@@ -122,6 +125,33 @@ struct Step<F> {
     now: Values<F>,
     /// For each stage and each of its units, the arguments of the equations.
     arguments: Vec<Vec<Vec<F>>>,
+    /// For each stage and gate, what the normaliser made; none where it is not normalised.
+    normalised: Vec<Vec<Option<Normalised<F>>>>,
+}
+
+/// A vector with mean 0 and variance 1 (nearly, for the ε in it).
+struct Normalised<F> {
+    values: Vec<F>,
+    /// `1 / sqrt(var + ε)` of the vector that it was.
+    factor: F,
+}
+
+impl<F: Element> Normalised<F> {
+    fn of(a: &[F]) -> Self {
+        let n = F::constant(a.len() as f64);
+        let mean = a.iter().fold(F::constant(0.0), |sum, &a| sum + a) / n;
+        let variance = a.iter().fold(F::constant(0.0), |sum, &a| sum + (a - mean) * (a - mean)) / n;
+        let factor = F::constant(1.0) / (variance + F::constant(NORMALISER_EPSILON)).sqrt();
+        Normalised { values: a.iter().map(|&a| (a - mean) * factor).collect(), factor }
+    }
+
+    /// From the gradient by the normalised vector `n`, that by the vector it was: `f (d - mean(d) - n mean(d n))`.
+    fn backward(&self, d: &[F]) -> Vec<F> {
+        let n = F::constant(d.len() as f64);
+        let mean = d.iter().fold(F::constant(0.0), |sum, &d| sum + d) / n;
+        let along = d.iter().zip(&self.values).fold(F::constant(0.0), |sum, (&d, &v)| sum + d * v) / n;
+        d.iter().zip(&self.values).map(|(&d, &v)| self.factor * (d - mean - v * along)).collect()
+    }
 }
 
 /// Where a gate's rows stand: (parameter, first row).
@@ -131,6 +161,8 @@ struct Gate {
     weights: Vec<(usize, usize)>,
     /// None, one or two.
     biases: Vec<(usize, usize)>,
+    /// Of a normalised gate.
+    gain: (usize, usize),
 }
 
 struct Run<'a, F> {
@@ -150,7 +182,7 @@ impl<'a, F: Element> Run<'a, F> {
         let stages = layer.stages();
         let mut gates: Vec<Vec<Gate>> = stages
             .iter()
-            .map(|s| s.gates.iter().map(|g| Gate { weights: vec![(0, 0); g.len()], biases: vec![] }).collect())
+            .map(|s| s.gates.iter().map(|g| Gate { weights: vec![(0, 0); g.len()], ..Gate::default() }).collect())
             .collect();
         let mut units: Vec<_> = stages.iter().map(|s| vec![(0, 0); s.units]).collect();
         for (p, parameter) in layer.parameters().iter().enumerate() {
@@ -159,6 +191,7 @@ impl<'a, F: Element> Run<'a, F> {
                 match parameter.role {
                     Role::Weight => gates[block.stage][block.gate].weights[block.source] = place,
                     Role::Bias => gates[block.stage][block.gate].biases.push(place),
+                    Role::Gain => gates[block.stage][block.gate].gain = place,
                     Role::Unit => units[block.stage][block.gate] = place,
                 }
             }
@@ -223,26 +256,12 @@ impl<'a, F: Element> Run<'a, F> {
     fn step(&self, t: usize, b: usize, before: &Values<F>) -> Step<F> {
         let equations = F::pointwise(&**self.layer.cell());
         let mut now = self.zero_values();
-        let mut arguments = Vec::new();
+        let (mut arguments, mut normalised) = (Vec::new(), Vec::new());
         for (s, stage) in self.layer.stages().iter().enumerate() {
+            let gates: Vec<_> = (0..stage.gates.len()).map(|g| self.gate(s, g, t, b, before, &now)).collect();
             let mut stage_arguments = Vec::new();
             for u in 0..stage.width {
-                let mut args = Vec::new();
-                for (gate, sources) in self.gates[s].iter().zip(&stage.gates) {
-                    let mut a = F::constant(0.0);
-                    for &(p, row) in &gate.biases {
-                        a = a + self.params[p][row + u];
-                    }
-                    for (&(p, row), &place) in gate.weights.iter().zip(sources) {
-                        let source = self.at(place, t, b, before, &now);
-                        let mask = self.mask(s, place);
-                        let n = source.len();
-                        for j in 0..n {
-                            a = a + self.params[p][(row + u) * n + j] * (self.mask_value(mask, b, j, n) * source[j]);
-                        }
-                    }
-                    args.push(a);
-                }
+                let mut args: Vec<F> = gates.iter().map(|(gate, _)| gate[u]).collect();
                 for &place in &stage.reads {
                     args.push(self.at(place, t, b, before, &now)[u]);
                 }
@@ -260,8 +279,43 @@ impl<'a, F: Element> Run<'a, F> {
                 stage_arguments.push(args);
             }
             arguments.push(stage_arguments);
+            normalised.push(gates.into_iter().map(|(_, normalised)| normalised).collect());
         }
-        Step { now, arguments }
+        Step { now, arguments, normalised }
+    }
+
+    /// One gate of all units, and what its normaliser made if it has one.
+    fn gate(
+        &self,
+        s: usize,
+        g: usize,
+        t: usize,
+        b: usize,
+        before: &Values<F>,
+        now: &Values<F>,
+    ) -> (Vec<F>, Option<Normalised<F>>) {
+        let (stage, gate) = (&self.layer.stages()[s], &self.gates[s][g]);
+        let bias = |u: usize| gate.biases.iter().fold(F::constant(0.0), |sum, &(p, row)| sum + self.params[p][row + u]);
+        let products = |u: usize, mut a: F| {
+            for (&(p, row), &place) in gate.weights.iter().zip(&stage.gates[g]) {
+                let source = self.at(place, t, b, before, now);
+                let mask = self.mask(s, place);
+                let n = source.len();
+                for j in 0..n {
+                    a = a + self.params[p][(row + u) * n + j] * (self.mask_value(mask, b, j, n) * source[j]);
+                }
+            }
+            a
+        };
+        let a: Vec<F> = match stage.normalisers[g] {
+            Normaliser::None => return ((0..stage.width).map(|u| products(u, bias(u))).collect(), None),
+            Normaliser::Sum => (0..stage.width).map(|u| products(u, F::constant(0.0))).collect(),
+            Normaliser::Value(place) => self.at(place, t, b, before, now).to_vec(),
+        };
+        let normalised = Normalised::of(&a);
+        let (p, row) = gate.gain;
+        let scaled = normalised.values.iter().enumerate().map(|(u, &n)| self.params[p][row + u] * n + bias(u));
+        (scaled.collect(), Some(normalised))
     }
 
     /// From the gradients by the values of this step, those by the values of the step before. What goes to parameters,
@@ -279,6 +333,7 @@ impl<'a, F: Element> Run<'a, F> {
         let x = self.input_offset(t, b);
         let mut d_before = self.zero_values();
         for (s, stage) in self.layer.stages().iter().enumerate().rev() {
+            let mut d_gates: Vec<Vec<F>> = vec![zeros(stage.width); stage.gates.len()];
             for u in 0..stage.width {
                 let args = &step.arguments[s][u];
                 let mut outs = zeros(stage.writes.len());
@@ -292,11 +347,39 @@ impl<'a, F: Element> Run<'a, F> {
                 }
 
                 let mut d_args = d_args.into_iter();
-                for ((gate, sources), d) in self.gates[s].iter().zip(&stage.gates).zip(&mut d_args) {
-                    for &(p, row) in &gate.biases {
-                        add(&mut gradients.params[p][row + u], d);
+                for (d_gate, d) in d_gates.iter_mut().zip(&mut d_args) {
+                    d_gate[u] = d;
+                }
+                for (&place, d) in stage.reads.iter().zip(&mut d_args) {
+                    add(self.d_at(place, u, x, &mut d_before, &mut d_now, gradients), d);
+                }
+                for (&(p, row), d) in self.units[s].iter().zip(&mut d_args) {
+                    add(&mut gradients.params[p][row + u], d);
+                }
+                for (f, d) in d_args.enumerate() {
+                    let d_feed = &mut gradients.feeds[self.first_feed[s] + f];
+                    row_mut(d_feed, t * self.seq.batch + b, stage.width)[u] = d;
+                }
+            }
+            for (g, (gate, mut d_gate)) in self.gates[s].iter().zip(d_gates).enumerate() {
+                for &(p, row) in &gate.biases {
+                    d_gate.iter().enumerate().for_each(|(u, &d)| add(&mut gradients.params[p][row + u], d));
+                }
+                if let Some(normalised) = &step.normalised[s][g] {
+                    let (p, row) = gate.gain;
+                    for (u, d) in d_gate.iter_mut().enumerate() {
+                        add(&mut gradients.params[p][row + u], *d * normalised.values[u]);
+                        *d = *d * self.params[p][row + u];
                     }
-                    for (&(p, row), &place) in gate.weights.iter().zip(sources) {
+                    d_gate = normalised.backward(&d_gate);
+                }
+                if let Normaliser::Value(place) = stage.normalisers[g] {
+                    for (u, &d) in d_gate.iter().enumerate() {
+                        add(self.d_at(place, u, x, &mut d_before, &mut d_now, gradients), d);
+                    }
+                }
+                for (u, &d) in d_gate.iter().enumerate() {
+                    for (&(p, row), &place) in gate.weights.iter().zip(&stage.gates[g]) {
                         let source = self.at(place, t, b, before, &step.now);
                         let mask = self.mask(s, place);
                         let n = source.len();
@@ -311,16 +394,6 @@ impl<'a, F: Element> Run<'a, F> {
                             add(self.d_at(place, j, x, &mut d_before, &mut d_now, gradients), d_masked * m);
                         }
                     }
-                }
-                for (&place, d) in stage.reads.iter().zip(&mut d_args) {
-                    add(self.d_at(place, u, x, &mut d_before, &mut d_now, gradients), d);
-                }
-                for (&(p, row), d) in self.units[s].iter().zip(&mut d_args) {
-                    add(&mut gradients.params[p][row + u], d);
-                }
-                for (f, d) in d_args.enumerate() {
-                    let d_feed = &mut gradients.feeds[self.first_feed[s] + f];
-                    row_mut(d_feed, t * self.seq.batch + b, stage.width)[u] = d;
                 }
             }
         }

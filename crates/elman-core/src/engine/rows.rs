@@ -8,6 +8,8 @@
 pub(super) struct Rows {
     /// Sorted position -> row of the batch.
     pub batch: Vec<usize>,
+    /// Row of the batch -> sorted position.
+    pub sorted: Vec<usize>,
     /// Active rows of each step.
     pub active: Vec<usize>,
     /// First packed row of each step, and their total at the end.
@@ -25,6 +27,11 @@ impl Rows {
         self.batch.clear();
         self.batch.extend(0..batch);
         self.batch.sort_by_key(|&b| core::cmp::Reverse(length(b)));
+        self.sorted.clear();
+        self.sorted.resize(batch, 0);
+        for (position, &b) in self.batch.iter().enumerate() {
+            self.sorted[b] = position;
+        }
         self.steps.clear();
         self.steps.extend(self.batch.iter().map(|&b| length(b)));
         self.active.clear();
@@ -81,6 +88,7 @@ mod tests {
         let mut rows = Rows::default();
         rows.set(4, 3, Some(&[2, 0, 3]), true);
         assert_eq!(rows.batch, [2, 0, 1]);
+        assert_eq!(rows.sorted, [1, 2, 0]);
         assert_eq!(rows.active, [2, 2, 1]);
         assert_eq!(rows.offset, [0, 2, 4, 5]);
         // Row 2 runs t = 2, 1, 0; row 0 runs t = 1, 0.

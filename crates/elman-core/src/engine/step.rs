@@ -1,5 +1,6 @@
 //! One step at a time: streaming with the state kept inside.
 
+use super::compressed::WeightFormat;
 use super::forward::{Hands, Run, Shared, scatter_inputs};
 use super::memory::{Buffer, Matrix, Panels};
 use super::product::{Init, Product, Segment};
@@ -23,7 +24,7 @@ pub enum StepInput<'a, F> {
 
 /// A layer that runs one step at a time: weights packed once, no allocation in a step.
 ///
-/// Its outputs are those of [`Engine::forward`] over the whole sequence, to the bit.
+/// Its outputs are those of [`Engine::forward`] over the whole sequence, to the bit (with [`WeightFormat::Full`]).
 pub struct Stepper<F> {
     engine: Arc<Engine>,
     layer: Layer,
@@ -46,6 +47,23 @@ impl<F: Element> Stepper<F> {
     /// Where a slice does not have the length that the layer asks, `batch` is 0, or the cell has feeds.
     #[track_caller]
     pub fn new(engine: &Arc<Engine>, layer: &Layer, params: &[&[F]], batch: usize, table: Option<&[F]>) -> Self {
+        Stepper::with_weights(engine, layer, params, batch, table, WeightFormat::Full)
+    }
+
+    /// The same with the weights of the products in another format: less to read for each step, a little less exact. With
+    /// many rows at once it is slower, since compressed weights are read a row at a time.
+    ///
+    /// # Panics
+    /// As [`new`](Stepper::new).
+    #[track_caller]
+    pub fn with_weights(
+        engine: &Arc<Engine>,
+        layer: &Layer,
+        params: &[&[F]],
+        batch: usize,
+        table: Option<&[F]>,
+        format: WeightFormat,
+    ) -> Self {
         let input = layer.sizes().input;
         let zeros = vec![F::constant(0.0); batch * input];
         let seq = Sequence::new(1, batch, Input::Dense(&zeros));
@@ -66,6 +84,7 @@ impl<F: Element> Stepper<F> {
             ws.use_table(v + 1);
         }
         let plan = ws.plan.as_ref().expect("prepared above");
+        let panels = plan.panels;
         let seq = match vocabulary {
             Some(_) => Sequence::new(1, batch, Input::Tokens { ids: &ws.ids, table: &rows }),
             None => seq,
@@ -74,6 +93,11 @@ impl<F: Element> Stepper<F> {
         let run = Run { team: &engine.team, layer, cell, params, seq: &seq, ws: &ws, plan };
         // SAFETY: the workspace is prepared for this layer.
         engine.team.run(&|thread| unsafe { run.pack(thread) });
+        // The input weights are in the table by now.
+        let shapes = plan.stages.clone();
+        for (stage, shape) in ws.stages.iter_mut().zip(&shapes) {
+            stage.compress(shape, panels, format);
+        }
         let hands = (0..engine.threads()).map(|_| Default::default()).collect();
         let y = vec![F::constant(0.0); batch * layer.output_width()];
         Stepper { engine: engine.clone(), layer: layer.clone(), ws, hands, batch, vocabulary, zeros, y, flip: false }
@@ -247,16 +271,21 @@ impl<F: Element> Affine<F> {
             let b = self.weights.ptr().wrapping_add(panel * self.inputs * w).cast_const();
             let columns = self.panels.depth(self.outputs, panel);
             let bias = self.bias.ptr().wrapping_add(panel * w).cast_const();
+            let segment = Segment { a: x.as_ptr(), row: self.inputs, column: 1, b, depth: self.inputs, next: 0 };
             // SAFETY: operands and result were laid out in `new` and above.
             unsafe {
                 Product {
                     rows,
+                    panels: 1,
                     vectors: self.panels.blocks(columns),
                     width: w,
                     init: Init::Rows { ptr: bias, stride: 0 },
-                    segments: &[Segment { a: x.as_ptr(), row: self.inputs, column: 1, b, depth: self.inputs }],
+                    init_next: 0,
+                    segments: &[segment],
                     out: out.ptr,
                     out_stride: w,
+                    out_next: 0,
+                    scales: core::ptr::null(),
                 }
                 .run(self.isa);
                 for row in 0..rows {

@@ -3,10 +3,13 @@
 //! A stage's pre-activations are stored in panels ordered (group of units, gate): panel `group * G + gate` holds one
 //! gate of `width` units. A source's weights are packed for those gates only that have it.
 
+use super::compressed::WeightFormat;
 use super::memory::{Buffer, Matrix, Panels};
 use crate::Layer;
 use crate::algebra::Element;
-use crate::layer::{Parameter, Place, Role};
+use crate::cell::Normaliser;
+use crate::layer::{Parameter, Place, ResolvedStage, Role};
+use core::ops::Range;
 
 /// Where the rows of one gate's weights, bias or units stand in the caller's parameters.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +26,19 @@ pub(super) struct SourceShape {
     pub width: usize,
     /// The gates that have it, and where their weights stand.
     pub gates: Vec<(usize, Rows)>,
+    /// Ranges of `gates` that are neighbours among the stage's gates.
+    pub runs: Vec<Range<usize>>,
+}
+
+/// A normalised gate.
+#[derive(Clone, Debug)]
+pub(super) struct NormShape {
+    pub gate: usize,
+    /// The value that is normalised; none: the gate's sum of products.
+    pub value: Option<Place>,
+    pub gain: Rows,
+    /// Added after the normaliser.
+    pub biases: Vec<Rows>,
 }
 
 /// The shape of a stage in panels.
@@ -34,9 +50,25 @@ pub(super) struct StageShape {
     /// Groups of units: panels of one gate.
     pub groups: usize,
     pub sources: Vec<SourceShape>,
-    /// For each gate, the biases that are added.
+    /// Neighbouring gates with the same sources: their products have the same left side. Gates that are a value are left
+    /// out.
+    pub runs: Vec<Range<usize>>,
+    /// For each gate, the biases that its sum of products starts from.
     pub biases: Vec<Vec<Rows>>,
+    pub norms: Vec<NormShape>,
     pub units: Vec<Rows>,
+}
+
+/// The stretches of `items` in which each fits the one before.
+fn runs<T>(items: &[T], fits: impl Fn(&T, &T) -> bool) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for i in 0..items.len() {
+        match runs.last_mut() {
+            Some(run) if fits(&items[i - 1], &items[i]) => run.end = i + 1,
+            _ => runs.push(i..i + 1),
+        }
+    }
+    runs
 }
 
 impl StageShape {
@@ -53,20 +85,40 @@ impl StageShape {
             }
             found
         };
-        let stage_shape = |(s, stage): (usize, &crate::layer::ResolvedStage)| {
+        let stage_shape = |(s, stage): (usize, &ResolvedStage)| {
             let sources = stage.sources.iter().map(|&place| {
                 let gates = stage.gates.iter().enumerate().filter_map(|(g, places)| {
                     let source = places.iter().position(|&p| p == place)?;
                     Some((g, find(Role::Weight, s, g, source)[0]))
                 });
-                SourceShape { place, width: layer.width_of(place), gates: gates.collect() }
+                let gates: Vec<(usize, Rows)> = gates.collect();
+                let runs = runs(&gates, |a, b| a.0 + 1 == b.0);
+                SourceShape { place, width: layer.width_of(place), gates, runs }
+            });
+            let all: Vec<usize> = (0..stage.gates.len()).collect();
+            let value = |g: usize| matches!(stage.normalisers[g], Normaliser::Value(_));
+            let mut gate_runs = runs(&all, |&a, &b| stage.gates[a] == stage.gates[b] && value(a) == value(b));
+            gate_runs.retain(|run| !value(run.start));
+            let bias = |g: usize| find(Role::Bias, s, g, 0);
+            let norms = all.iter().filter_map(|&gate| {
+                let value = match stage.normalisers[gate] {
+                    Normaliser::None => return None,
+                    Normaliser::Sum => None,
+                    Normaliser::Value(place) => Some(place),
+                };
+                Some(NormShape { gate, value, gain: find(Role::Gain, s, gate, 0)[0], biases: bias(gate) })
             });
             StageShape {
                 width: stage.width,
                 gates: stage.gates.len(),
                 groups: panels.count(stage.width),
                 sources: sources.collect(),
-                biases: (0..stage.gates.len()).map(|g| find(Role::Bias, s, g, 0)).collect(),
+                runs: gate_runs,
+                biases: all
+                    .iter()
+                    .map(|&g| if stage.normalisers[g] == Normaliser::None { bias(g) } else { Vec::new() })
+                    .collect(),
+                norms: norms.collect(),
                 units: (0..stage.units).map(|u| find(Role::Unit, s, u, 0)[0]).collect(),
             }
         };
@@ -81,27 +133,47 @@ impl StageShape {
 
 /// One source's weights, packed.
 pub(super) struct PackedSource<F> {
-    /// For the forward product: [group, gate][source column][unit].
+    /// For the forward product: [group, gate][source column][unit]; empty where they are compressed.
     pub forward: Buffer<F>,
+    /// The same as bfloat16.
+    pub bf16: Buffer<u16>,
+    /// The same as bytes, to be multiplied by `scales`.
+    pub bytes: Buffer<i8>,
+    /// [group, gate][unit].
+    pub scales: Buffer<F>,
     /// For the backward product: [source panel][group, gate][unit][source column].
     pub backward: Buffer<F>,
 }
 
 /// A stage's parameters, packed.
 pub(super) struct PackedStage<F> {
+    pub format: WeightFormat,
     pub sources: Vec<PackedSource<F>>,
     /// [group, gate][unit].
     pub bias: Buffer<F>,
+    /// Gains of normalised gates: [norms][padded width].
+    pub gains: Buffer<F>,
+    /// Biases of normalised gates: [norms][padded width].
+    pub shifts: Buffer<F>,
     /// [units][padded width].
     pub units: Buffer<F>,
 }
 
 impl<F: Element> PackedStage<F> {
     pub fn new(shape: &StageShape) -> Self {
-        let source = |_| PackedSource { forward: Buffer::default(), backward: Buffer::default() };
+        let source = |_| PackedSource {
+            forward: Buffer::default(),
+            bf16: Buffer::default(),
+            bytes: Buffer::default(),
+            scales: Buffer::default(),
+            backward: Buffer::default(),
+        };
         PackedStage {
+            format: WeightFormat::Full,
             sources: shape.sources.iter().map(source).collect(),
             bias: Buffer::default(),
+            gains: Buffer::default(),
+            shifts: Buffer::default(),
             units: Buffer::default(),
         }
     }
@@ -116,6 +188,8 @@ impl<F: Element> PackedStage<F> {
             }
         }
         self.bias.room(shape.panels() * panels.width);
+        self.gains.room(shape.norms.len() * panels.padded(shape.width));
+        self.shifts.room(shape.norms.len() * panels.padded(shape.width));
         self.units.room(shape.units.len() * panels.padded(shape.width));
     }
 
@@ -124,6 +198,32 @@ impl<F: Element> PackedStage<F> {
         let source = &shape.sources[s];
         let block = group * source.gates.len() + k;
         self.sources[s].forward.ptr().wrapping_add(block * source.width * panels.width)
+    }
+
+    /// Address of number `offset` of the same in the form in which they are stored.
+    pub fn stored(
+        &self,
+        shape: &StageShape,
+        panels: Panels,
+        s: usize,
+        group: usize,
+        k: usize,
+        offset: usize,
+    ) -> *const F {
+        let source = &shape.sources[s];
+        let at = (group * source.gates.len() + k) * source.width * panels.width + offset;
+        let packed = &self.sources[s];
+        match self.format {
+            WeightFormat::Full => packed.forward.ptr().wrapping_add(at),
+            WeightFormat::Bf16 => packed.bf16.ptr().wrapping_add(at).cast(),
+            WeightFormat::Int8 => packed.bytes.ptr().wrapping_add(at).cast(),
+        }
+    }
+
+    /// Address of the factors of weights stored as bytes.
+    pub fn scales(&self, shape: &StageShape, panels: Panels, s: usize, group: usize, k: usize) -> *const F {
+        let block = group * shape.sources[s].gates.len() + k;
+        self.sources[s].scales.ptr().wrapping_add(block * panels.width)
     }
 
     /// Address of the backward weights for source panel `n`.
@@ -181,23 +281,24 @@ impl<F: Element> PackedStage<F> {
             if backward {
                 continue;
             }
-            for (g, biases) in shape.biases.iter().enumerate() {
-                // SAFETY: as above.
-                let to =
-                    unsafe { core::slice::from_raw_parts_mut(self.bias.ptr().add((group * shape.gates + g) * w), w) };
+            // SAFETY (of each use): `reserve` made room for a panel here.
+            let sum = |to: *mut F, list: &[Rows]| {
+                let to = unsafe { core::slice::from_raw_parts_mut(to, w) };
                 to.fill(zero);
-                for rows in biases {
-                    let from = &params[rows.parameter][rows.row + first..][..units];
-                    to.iter_mut().zip(from).for_each(|(t, &f)| *t = *t + f);
+                for rows in list {
+                    add(&mut to[..units], &params[rows.parameter][rows.row + first..][..units]);
                 }
+            };
+            for (g, biases) in shape.biases.iter().enumerate() {
+                sum(self.bias.ptr().wrapping_add((group * shape.gates + g) * w), biases);
             }
-            for (u, rows) in shape.units.iter().enumerate() {
-                // SAFETY: as above.
-                let to = unsafe {
-                    core::slice::from_raw_parts_mut(self.units.ptr().add(u * panels.padded(shape.width) + first), w)
-                };
-                to.fill(zero);
-                to[..units].copy_from_slice(&params[rows.parameter][rows.row + first..][..units]);
+            let padded = panels.padded(shape.width);
+            for (n, norm) in shape.norms.iter().enumerate() {
+                sum(self.gains.ptr().wrapping_add(n * padded + first), &[norm.gain]);
+                sum(self.shifts.ptr().wrapping_add(n * padded + first), &norm.biases);
+            }
+            for (u, &rows) in shape.units.iter().enumerate() {
+                sum(self.units.ptr().wrapping_add(u * padded + first), &[rows]);
             }
         }
     }
@@ -233,6 +334,10 @@ pub(super) struct PackedGradients<F> {
     pub sources: Vec<Buffer<F>>,
     /// [group, gate][unit].
     pub bias: Buffer<F>,
+    /// [norms][padded width].
+    pub gains: Buffer<F>,
+    /// [norms][padded width].
+    pub shifts: Buffer<F>,
     /// [units][padded width].
     pub units: Buffer<F>,
 }
@@ -242,6 +347,8 @@ impl<F: Element> PackedGradients<F> {
         PackedGradients {
             sources: shape.sources.iter().map(|_| Buffer::default()).collect(),
             bias: Buffer::default(),
+            gains: Buffer::default(),
+            shifts: Buffer::default(),
             units: Buffer::default(),
         }
     }
@@ -251,6 +358,8 @@ impl<F: Element> PackedGradients<F> {
             buffer.room(shape.groups * source.gates.len() * panels.count(source.width) * panels.width * panels.width);
         }
         self.bias.room(shape.panels() * panels.width);
+        self.gains.room(shape.norms.len() * panels.padded(shape.width));
+        self.shifts.room(shape.norms.len() * panels.padded(shape.width));
         self.units.room(shape.units.len() * panels.padded(shape.width));
     }
 
@@ -286,20 +395,23 @@ impl<F: Element> PackedGradients<F> {
                     }
                 }
             }
-            for (g, biases) in shape.biases.iter().enumerate() {
-                // SAFETY: as above.
-                let from =
-                    unsafe { core::slice::from_raw_parts(self.bias.ptr().add((group * shape.gates + g) * w), units) };
-                for rows in biases {
+            let mut give = |from: *const F, list: &[Rows]| {
+                // SAFETY: inside the buffer that `reserve` made.
+                let from = unsafe { core::slice::from_raw_parts(from, units) };
+                for rows in list {
                     add(&mut out[rows.parameter][rows.row + first..][..units], from);
                 }
+            };
+            for (g, biases) in shape.biases.iter().enumerate() {
+                give(self.bias.ptr().wrapping_add((group * shape.gates + g) * w), biases);
             }
-            for (u, rows) in shape.units.iter().enumerate() {
-                // SAFETY: as above.
-                let from = unsafe {
-                    core::slice::from_raw_parts(self.units.ptr().add(u * panels.padded(shape.width) + first), units)
-                };
-                add(&mut out[rows.parameter][rows.row + first..][..units], from);
+            let padded = panels.padded(shape.width);
+            for (n, norm) in shape.norms.iter().enumerate() {
+                give(self.gains.ptr().wrapping_add(n * padded + first), &[norm.gain]);
+                give(self.shifts.ptr().wrapping_add(n * padded + first), &norm.biases);
+            }
+            for (u, &rows) in shape.units.iter().enumerate() {
+                give(self.units.ptr().wrapping_add(u * padded + first), &[rows]);
             }
         }
     }

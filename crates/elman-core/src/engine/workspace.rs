@@ -31,6 +31,10 @@ pub struct Workspace<F> {
     pub(super) ahead: Vec<Buffer<F>>,
     /// For each stage: pre-activations of every step.
     pub(super) pre: Vec<Buffer<F>>,
+    /// For each stage: its normalised gates at every step, before gain and bias, [group, norm].
+    pub(super) hats: Vec<Buffer<F>>,
+    /// For each stage: of each packed row and normalised gate, 1 / sqrt(var + ε).
+    pub(super) factors: Vec<Buffer<F>>,
     /// For each value: what was written at every step.
     pub(super) values: Vec<Buffer<F>>,
     /// For each value that is carried: what it was before the first step, B rows.
@@ -81,6 +85,8 @@ impl<F: Element> Workspace<F> {
             x: Buffer::default(),
             ahead: Vec::new(),
             pre: Vec::new(),
+            hats: Vec::new(),
+            factors: Vec::new(),
             values: Vec::new(),
             initial: Vec::new(),
             masks: Vec::new(),
@@ -124,6 +130,7 @@ pub(super) struct Plan {
     pub widths: Vec<usize>,
     pub steps: usize,
     pub batch: usize,
+    pub reverse: bool,
     pub path: InputPath,
     pub forward_chunks: Vec<core::ops::Range<usize>>,
     pub backward_chunks: Vec<core::ops::Range<usize>>,
@@ -212,6 +219,8 @@ impl<F: Element> Workspace<F> {
         grow(&mut self.ahead, &stages.iter().map(|s| input_panels(s) * ahead_rows * w).collect::<Vec<_>>());
         grow(&mut self.tables, &stages.iter().map(|s| input_panels(s) * table_rows * w).collect::<Vec<_>>());
         grow(&mut self.pre, &stages.iter().map(|s| s.panels() * n * w).collect::<Vec<_>>());
+        grow(&mut self.hats, &stages.iter().map(|s| s.groups * s.norms.len() * n * w).collect::<Vec<_>>());
+        grow(&mut self.factors, &stages.iter().map(|s| s.norms.len() * n).collect::<Vec<_>>());
         grow(&mut self.values, &widths.iter().map(|&v| panels.padded(v) * n).collect::<Vec<_>>());
         grow(&mut self.initial, &widths.iter().map(|&v| panels.padded(v) * seq.batch).collect::<Vec<_>>());
         let source_width = |m: &(usize, usize, Place)| panels.padded(layer.width_of(m.2));
@@ -232,6 +241,7 @@ impl<F: Element> Workspace<F> {
             widths,
             steps: seq.steps,
             batch: seq.batch,
+            reverse: seq.reverse,
             path,
             forward_chunks,
             backward_chunks,
@@ -239,6 +249,19 @@ impl<F: Element> Workspace<F> {
             backward_rows,
             masks,
         });
+    }
+
+    /// Whether the last forward run was of this layer and of a sequence of this shape.
+    pub(super) fn holds(&self, layer: &Layer, seq: &Sequence<F>) -> bool {
+        self.plan.as_ref().is_some_and(|p| {
+            let lengths = self.rows.batch.iter().zip(&self.rows.steps);
+            let masks = seq.masks.iter().map(|m| (m.stage, m.source));
+            core::ptr::eq(p.spec, layer.cell().spec())
+                && p.sizes == layer.sizes()
+                && (p.steps, p.batch, p.reverse) == (seq.steps, seq.batch, seq.reverse)
+                && lengths.clone().all(|(&b, &steps)| seq.length(b) == steps)
+                && masks.eq(p.masks.iter().map(|m| (m.0, m.2)))
+        })
     }
 
     /// Makes room for backward.
@@ -300,6 +323,14 @@ impl<F: Element> Workspace<F> {
             rows: self.rows.active[step],
             width: plan.panels.width,
         }
+    }
+
+    /// The normalised gates of a stage at a step.
+    pub(super) fn hats_at(&self, stage: usize, step: usize) -> Matrix<F> {
+        let plan = self.plan.as_ref().expect("a prepared workspace");
+        let shape = &plan.stages[stage];
+        let padded = shape.groups * shape.norms.len() * plan.panels.width;
+        self.packed_at(&self.hats[stage], padded, step)
     }
 
     /// A buffer of packed rows (masked sources, feeds) of a padded width, at a step.

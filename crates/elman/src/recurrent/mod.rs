@@ -163,7 +163,7 @@ impl RecurrentConfig {
     /// Makes the module on a device; parameters are drawn from the streams of `seed` named by their paths.
     ///
     /// As in PyTorch, every parameter is uniform in ±1/√H. PyTorch has two biases a gate of which only the sum matters; where
-    /// a cell has one, it is drawn as the sum of two such numbers.
+    /// a cell has one, it is drawn as the sum of two such numbers. A normaliser starts with gain 1; that of a value has bias 0.
     pub fn init(&self, seed: u64, device: &Device) -> Result<Recurrent, LayerError> {
         if self.layers == 0 {
             return Err(LayerError::ZeroSize { what: "number of layers" });
@@ -185,16 +185,20 @@ impl RecurrentConfig {
                 let draw = |p: &elman_core::layer::Parameter| {
                     let mut random = Random::new(seed, &format!("init/{}_l{l}", p.name));
                     let sum = p.name == "bias_ih" && !two_biases;
-                    let values: Vec<f32> = (0..p.len())
-                        .map(|_| {
-                            let first = random.symmetric(bound);
-                            if sum { first + random.symmetric(bound) } else { first }
-                        })
-                        .collect();
+                    let value = || {
+                        let first = random.symmetric(bound);
+                        match p.role {
+                            Role::Gain => 1.0,
+                            Role::Bias if p.name == "bias_ln" => 0.0,
+                            _ if sum => first + random.symmetric(bound),
+                            _ => first,
+                        }
+                    };
+                    let values: Vec<f32> = std::iter::repeat_with(value).take(p.len()).collect();
                     let data = TensorData::new(values, p.shape());
                     match p.role {
                         Role::Weight => LayerParam::Matrix(leaf(Tensor::from_data(data, device))),
-                        Role::Bias | Role::Unit => LayerParam::Vector(leaf(Tensor::from_data(data, device))),
+                        Role::Bias | Role::Gain | Role::Unit => LayerParam::Vector(leaf(Tensor::from_data(data, device))),
                     }
                 };
                 layer.parameters().iter().map(draw).collect()

@@ -7,6 +7,7 @@ use super::{Input, LayerCall};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use elman_core::Layer;
 use elman_core::algebra::expression::{Node, StageGraph};
+use elman_core::cell::{NORMALISER_EPSILON, Normaliser};
 use elman_core::layer::{Place, Role};
 
 /// Where a gate's matrix for a source, its biases, and a stage's per-unit values come from.
@@ -26,7 +27,7 @@ impl Parameters<'_> {
         self.tensors[p].clone().matrix().slice([rows]).transpose()
     }
 
-    /// (1, width): the sum of a gate's biases, or a per-unit parameter.
+    /// (1, width): the sum of a gate's biases, its gain, or a per-unit parameter.
     fn vector(&self, role: Role, stage: usize, index: usize) -> Option<Tensor<2>> {
         self.blocks(role)
             .filter(|(_, b)| (b.stage, b.gate) == (stage, index))
@@ -92,7 +93,15 @@ pub(super) fn run(layer: &Layer, call: LayerCall) -> (Tensor<3>, Vec<Tensor<2>>)
             let mut args: Vec<Tensor<2>> = Vec::new();
             for (g, places) in stage.gates.iter().enumerate() {
                 let products = places.iter().enumerate().map(|(i, &place)| masked(place).matmul(p.weight(s, g, i)));
-                let gate = products.chain(p.vector(Role::Bias, s, g)).reduce(|a, b| a + b);
+                let sum = match stage.normalisers[g] {
+                    Normaliser::Value(place) => Some(value(place)),
+                    _ => products.reduce(|a, b| a + b),
+                };
+                let sum = match p.vector(Role::Gain, s, g) {
+                    Some(gain) => sum.map(|a| normalised(a) * gain),
+                    None => sum,
+                };
+                let gate = sum.into_iter().chain(p.vector(Role::Bias, s, g)).reduce(|a, b| a + b);
                 args.push(gate.unwrap_or_else(|| Tensor::zeros([1, stage.width], options)));
             }
             args.extend(stage.reads.iter().map(|&place| value(place)));
@@ -123,6 +132,13 @@ pub(super) fn run(layer: &Layer, call: LayerCall) -> (Tensor<3>, Vec<Tensor<2>>)
         });
     }
     (Tensor::stack(y.into_iter().flatten().collect(), 0), state)
+}
+
+/// Each row with mean 0 and variance 1.
+fn normalised(a: Tensor<2>) -> Tensor<2> {
+    let centred = a.clone() - a.mean_dim(1);
+    let variance = (centred.clone() * centred.clone()).mean_dim(1);
+    centred / (variance + NORMALISER_EPSILON).sqrt()
 }
 
 /// (B, 1): 1 where step t is within the row's length.

@@ -30,7 +30,21 @@ macro_rules! neon_lanes {
                 unsafe { $store(ptr, self.0) }
             }
             #[inline(always)]
-            fn prefetch(_ptr: *const $E) {}
+            unsafe fn load_bf16(ptr: *const u16) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let bits = ptr.cast::<[u16; $count]>().read_unaligned();
+                    Self::load(bits.map(|b| f32::from_bits(u32::from(b) << 16) as $E).as_ptr())
+                }
+            }
+            #[inline(always)]
+            unsafe fn load_i8(ptr: *const i8) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let bytes = ptr.cast::<[i8; $count]>().read_unaligned();
+                    Self::load(bytes.map(|b| b as $E).as_ptr())
+                }
+            }
             #[inline(always)]
             fn splat(value: $E) -> Self {
                 // SAFETY: NEON is part of the baseline; so below.

@@ -42,7 +42,17 @@ macro_rules! plain_lanes {
                 unsafe { ptr.cast::<[$E; $count]>().write_unaligned(self.0) }
             }
             #[inline(always)]
-            fn prefetch(_ptr: *const $E) {}
+            unsafe fn load_bf16(ptr: *const u16) -> Self {
+                // SAFETY: the caller's promise.
+                let bits = unsafe { ptr.cast::<[u16; $count]>().read_unaligned() };
+                $Name(bits.map(|b| f32::from_bits(u32::from(b) << 16) as $E))
+            }
+            #[inline(always)]
+            unsafe fn load_i8(ptr: *const i8) -> Self {
+                // SAFETY: the caller's promise.
+                let bytes = unsafe { ptr.cast::<[i8; $count]>().read_unaligned() };
+                $Name(bytes.map(|b| b as $E))
+            }
             #[inline(always)]
             fn splat(value: $E) -> Self {
                 $Name([value; $count])

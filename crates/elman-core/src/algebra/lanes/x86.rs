@@ -8,7 +8,7 @@ macro_rules! x86_lanes {
         $(#[$doc:meta])* $Name:ident, $Vec:ty, $E:ty, $count:literal, $panel:literal, $shift:literal;
         $set1:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $div:ident $fma:ident $max:ident $min:ident
         $and:ident $andnot:ident $or:ident $xor:ident $cast_int:ident $cast_float:ident $shl:ident;
-        step $step:expr
+        bf16 $bf16:expr, bytes $bytes:expr, step $step:expr
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
@@ -31,9 +31,14 @@ macro_rules! x86_lanes {
                 unsafe { $store(ptr, self.0) }
             }
             #[inline(always)]
-            fn prefetch(ptr: *const $E) {
-                // SAFETY: a prefetch never faults.
-                unsafe { _mm_prefetch::<_MM_HINT_T1>(ptr.cast()) }
+            unsafe fn load_bf16(ptr: *const u16) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $Name($bf16(ptr)) }
+            }
+            #[inline(always)]
+            unsafe fn load_i8(ptr: *const i8) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $Name($bytes(ptr)) }
             }
             #[inline(always)]
             fn splat(value: $E) -> Self {
@@ -88,6 +93,8 @@ x86_lanes!(
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps
     _mm512_fmadd_ps _mm512_max_ps _mm512_min_ps _mm512_and_ps _mm512_andnot_ps _mm512_or_ps _mm512_xor_ps
     _mm512_castps_si512 _mm512_castsi512_ps _mm512_slli_epi32;
+    bf16 |ptr: *const u16| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(ptr.cast())))),
+    bytes |ptr: *const i8| _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(ptr.cast()))),
     step |x| {
         let zero = _mm512_setzero_ps();
         let one = _mm512_set1_ps(1.0);
@@ -102,6 +109,8 @@ x86_lanes!(
     _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd
     _mm512_fmadd_pd _mm512_max_pd _mm512_min_pd _mm512_and_pd _mm512_andnot_pd _mm512_or_pd _mm512_xor_pd
     _mm512_castpd_si512 _mm512_castsi512_pd _mm512_slli_epi64;
+    bf16 |ptr: *const u16| _mm512_cvtps_pd(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(ptr.cast()))))),
+    bytes |ptr: *const i8| _mm512_cvtepi32_pd(_mm256_cvtepi8_epi32(_mm_loadl_epi64(ptr.cast()))),
     step |x| {
         let zero = _mm512_setzero_pd();
         let one = _mm512_set1_pd(1.0);
@@ -116,6 +125,8 @@ x86_lanes!(
     _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps
     _mm256_fmadd_ps _mm256_max_ps _mm256_min_ps _mm256_and_ps _mm256_andnot_ps _mm256_or_ps _mm256_xor_ps
     _mm256_castps_si256 _mm256_castsi256_ps _mm256_slli_epi32;
+    bf16 |ptr: *const u16| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(ptr.cast())))),
+    bytes |ptr: *const i8| _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(ptr.cast()))),
     step |x| {
         let y = _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(x, _mm256_setzero_ps()), _mm256_set1_ps(1.0));
         _mm256_blendv_ps(y, x, _mm256_cmp_ps::<_CMP_UNORD_Q>(x, x))
@@ -128,6 +139,8 @@ x86_lanes!(
     _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd
     _mm256_fmadd_pd _mm256_max_pd _mm256_min_pd _mm256_and_pd _mm256_andnot_pd _mm256_or_pd _mm256_xor_pd
     _mm256_castpd_si256 _mm256_castsi256_pd _mm256_slli_epi64;
+    bf16 |ptr: *const u16| _mm256_cvtps_pd(_mm_castsi128_ps(_mm_slli_epi32::<16>(_mm_cvtepu16_epi32(_mm_loadl_epi64(ptr.cast()))))),
+    bytes |ptr: *const i8| _mm256_cvtepi32_pd(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(ptr.cast::<i32>().read_unaligned()))),
     step |x| {
         let y = _mm256_and_pd(_mm256_cmp_pd::<_CMP_GT_OQ>(x, _mm256_setzero_pd()), _mm256_set1_pd(1.0));
         _mm256_blendv_pd(y, x, _mm256_cmp_pd::<_CMP_UNORD_Q>(x, x))

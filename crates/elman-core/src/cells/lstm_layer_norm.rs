@@ -1,0 +1,29 @@
+//! Long short-term memory with layer normalisation.
+
+crate::cell! {
+    /// Long short-term memory with layer normalisation: each product and the cell state are normalised across the units.
+    ///
+    /// Ba, Kiros & Hinton, "Layer normalization", 2016, equations 20 to 22. The paper takes mean and variance over the four
+    /// gates together; here each gate has its own, so that a gate's scale does not depend on the others'. The gates' order is
+    /// i, f, g, o; the input products (x) have no bias, the recurrent ones (h) bring it.
+    #[derive(Clone, Debug)]
+    pub struct LstmLayerNorm = "lstm-layer-norm" {}
+    carry h, c; output h;
+    stage 0 hidden {
+        gate xi, xf, xg, xo = [norm x; no bias];
+        gate hi, hf, hg, ho = [norm h];
+        read c;
+    } -> c, o {
+        i = sigmoid(xi + hi);
+        f = sigmoid(xf + hf);
+        g = tanh(xg + hg);
+        o = sigmoid(xo + ho);
+        c = f * c + i * g;
+    }
+    stage 1 hidden {
+        gate m = (norm c);
+        read o;
+    } -> h {
+        h = o * tanh(m);
+    }
+}
