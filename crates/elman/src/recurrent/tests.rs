@@ -32,6 +32,16 @@ struct Case {
     masked: bool,
 }
 
+fn cases() -> [Case; 4] {
+    let lengths: Arc<[usize]> = [3, 5, 0].into();
+    [
+        Case { tokens: false, lengths: None, reverse: false, masked: false },
+        Case { tokens: true, lengths: None, reverse: true, masked: true },
+        Case { tokens: false, lengths: Some(lengths.clone()), reverse: false, masked: true },
+        Case { tokens: true, lengths: Some(lengths), reverse: true, masked: false },
+    ]
+}
+
 /// Values and every gradient of a loss that depends on all outputs and all final states.
 fn everything(module: &Recurrent, case: &Case, path: Path) -> Vec<(String, Vec<f64>)> {
     let device = Device::flex().autodiff();
@@ -61,8 +71,18 @@ fn everything(module: &Recurrent, case: &Case, path: Path) -> Vec<(String, Vec<f
             vec![SourceMask { layer: 0, stage: 0, source, values }]
         }
     };
-    let options =
-        Options { lengths: case.lengths.clone(), reverse: case.reverse, masks: masks.clone(), ..Options::default() };
+    let feeds: Vec<Tensor<3>> = (module.layers.iter().enumerate())
+        .flat_map(|(l, layer)| layer.stages().iter().map(move |s| (l, s)))
+        .flat_map(|(l, s)| (0..s.feeds).map(move |f| (format!("feed {l} {f}"), s.width)))
+        .map(|(name, width)| tensor([T, B, width], &name, &device).require_grad())
+        .collect();
+    let options = Options {
+        lengths: case.lengths.clone(),
+        reverse: case.reverse,
+        masks: masks.clone(),
+        feeds: feeds.clone(),
+        ..Options::default()
+    };
     let (y, last) = module.run(input, Some(State { layers: state.clone() }), options);
     let mut loss = (y.clone() * tensor(y.dims(), "d y", &device)).sum();
     let mut all = vec![("y".to_string(), numbers(y))];
@@ -82,6 +102,9 @@ fn everything(module: &Recurrent, case: &Case, path: Path) -> Vec<(String, Vec<f
     }
     for mask in masks {
         all.push(("d mask".into(), numbers(mask.values.grad(&d).unwrap())));
+    }
+    for feed in feeds {
+        all.push(("d feed".into(), numbers(feed.grad(&d).unwrap())));
     }
     for (l, params) in module.params.iter().enumerate() {
         for (spec, param) in module.layers[l].parameters().iter().zip(params) {
@@ -107,21 +130,36 @@ fn compare(what: &str, a: &[(String, Vec<f64>)], b: &[(String, Vec<f64>)]) {
     }
 }
 
+elman_core::cell! {
+    /// A cell with feeds in two stages, and a normaliser.
+    #[derive(Clone, Debug)]
+    pub struct Fed = "test-fed" {}
+    carry h; output h;
+    stage 0 hidden {
+        gate a = [x, h];
+        read h;
+        feed noise, keep;
+    } -> m {
+        m = keep * h + tanh(a + noise);
+    }
+    stage 1 hidden {
+        gate b = [norm m];
+        feed scale;
+    } -> h {
+        h = tanh(b * scale);
+    }
+}
+
 #[test]
 fn tensor_operations_equal_the_engine_for_every_cell() {
     let device = Device::flex().autodiff();
-    let lengths: Arc<[usize]> = [3, 5, 0].into();
-    for entry in REGISTRY {
+    let fed = elman_core::cells::Entry { name: "test-fed", file: "", make: || Arc::new(Fed {}) };
+    for entry in REGISTRY.iter().chain([&fed]) {
         for layers in [1, 2] {
             let sizes = Sizes { input: I, hidden: 5, output: 4 };
             let config = RecurrentConfig { layers, ..RecurrentConfig::new((entry.make)(), sizes) };
             let module = doubled(config.init(3, &device).unwrap());
-            for case in [
-                Case { tokens: false, lengths: None, reverse: false, masked: false },
-                Case { tokens: true, lengths: None, reverse: true, masked: true },
-                Case { tokens: false, lengths: Some(lengths.clone()), reverse: false, masked: true },
-                Case { tokens: true, lengths: Some(lengths.clone()), reverse: true, masked: false },
-            ] {
+            for case in cases() {
                 let fused = everything(&module, &case, Path::Fused);
                 compare(entry.name, &everything(&module, &case, Path::Portable), &fused);
             }
@@ -178,6 +216,47 @@ fn a_state_alone_in_the_loss_and_a_pass_without_a_tape_work() {
     let (plain, _) = module.valid().forward(Tensor::ones([T, B, I], &Device::flex()), None);
     assert!(!plain.is_autodiff());
     assert_eq!(crate::flex::to_vec(y), crate::flex::to_vec(plain));
+}
+
+#[test]
+fn recomputation_changes_nothing_for_every_cell() {
+    let device = Device::flex().autodiff();
+    let fed = elman_core::cells::Entry { name: "test-fed", file: "", make: || Arc::new(Fed {}) };
+    for entry in REGISTRY.iter().chain([&fed]) {
+        let sizes = Sizes { input: I, hidden: 5, output: 4 };
+        let config = RecurrentConfig { layers: 2, ..RecurrentConfig::new((entry.make)(), sizes) };
+        let module = doubled(config.init(3, &device).unwrap());
+        for case in cases() {
+            let all = everything(&module, &case, Path::Fused);
+            for recompute in [Recompute::Every(1), Recompute::Every(2), Recompute::Budget(1 << 30)] {
+                let some = everything(&module.clone().with_recompute(recompute), &case, Path::Fused);
+                compare(&format!("{}, {recompute:?}", entry.name), &some, &all);
+                for ((name, some), (_, all)) in some.iter().zip(&all) {
+                    if name == "y" || name.starts_with("state") || name == "d x" || name.starts_with("d state") {
+                        assert_eq!(some, all, "{}, {recompute:?}: {name}", entry.name);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the error names suffices, and less does not.
+#[test]
+fn a_budget_is_for_all_layers_together() {
+    const STEPS: usize = 2000;
+    let device = Device::flex();
+    let config = RecurrentConfig { layers: 3, ..RecurrentConfig::new((find("gru").unwrap().make)(), Sizes::new(I, 8)) };
+    let module = |budget| config.init(1, &device).unwrap().with_recompute(Recompute::Budget(budget));
+    let error = module(0).check_budget(STEPS, B, None).unwrap_err();
+    assert_eq!((error.budget, error.steps, error.batch), (0, STEPS, B));
+    module(error.least).check_budget(STEPS, B, None).unwrap();
+    module(error.least).forward(Tensor::ones([STEPS, B, I], &device), None);
+    let less = module(error.least - 3);
+    assert_eq!(less.check_budget(STEPS, B, None).unwrap_err().least, error.least);
+    let run = std::panic::AssertUnwindSafe(|| less.forward(Tensor::ones([STEPS, B, I], &device), None));
+    let panic = std::panic::catch_unwind(run).unwrap_err();
+    assert!(panic.downcast_ref::<String>().unwrap().contains("is too small for 2000 steps of 3 rows"));
 }
 
 #[test]
