@@ -89,3 +89,52 @@ fn tails_saturate_and_nan_passes() {
         assert_eq!(apply(isa, "step", &[-2.0f32, 0.0, 3.0]), [0.0, 0.0, 1.0]);
     }
 }
+
+/// Loads compressed numbers as whole registers.
+struct Compressed<'a, F> {
+    bf16: &'a [u16],
+    bytes: &'a [i8],
+    from_bf16: &'a mut [F],
+    from_bytes: &'a mut [F],
+}
+
+impl<F: Element> LaneTask<F> for Compressed<'_, F> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<Element = F>>(self) {
+        for k in (0..self.bf16.len() / V::COUNT).map(|k| k * V::COUNT) {
+            // SAFETY: all four have room for a register here.
+            unsafe {
+                V::load_bf16(self.bf16.as_ptr().add(k)).store(self.from_bf16.as_mut_ptr().add(k));
+                V::load_i8(self.bytes.as_ptr().add(k)).store(self.from_bytes.as_mut_ptr().add(k));
+            }
+        }
+    }
+}
+
+/// Every pattern of a bfloat16 and every byte, at aligned and odd addresses.
+fn compressed_loads<F: Element>() {
+    for isa in Isa::available() {
+        for offset in [0, 1, 3] {
+            let n = 1 << 16;
+            let bf16: Vec<u16> = (0..n + offset).map(|k| k as u16).collect();
+            let bytes: Vec<i8> = (0..n + offset).map(|k| k as i8).collect();
+            let mut results = [vec![F::constant(0.5); n], vec![F::constant(0.5); n]];
+            let [from_bf16, from_bytes] = &mut results;
+            let task = Compressed { bf16: &bf16[offset..], bytes: &bytes[offset..], from_bf16, from_bytes };
+            // SAFETY: `isa` is one of `available`.
+            unsafe { dispatch(isa, task) };
+            for k in 0..n {
+                let want = f64::from(f32::from_bits(u32::from(bf16[k + offset]) << 16));
+                let got = results[0][k].to_f64();
+                assert!(got.to_bits() == want.to_bits() || (want.is_nan() && got.is_nan()), "{isa}: {got} {want}");
+                assert_eq!(results[1][k].to_f64(), f64::from(bytes[k + offset]), "{isa}");
+            }
+        }
+    }
+}
+
+#[test]
+fn compressed_numbers_are_loaded_exactly() {
+    compressed_loads::<f32>();
+    compressed_loads::<f64>();
+}
