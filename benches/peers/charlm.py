@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 
+from worker import TUNED
+
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--text", required=True)
 parser.add_argument("--elman", default="target/release/elman")
@@ -28,14 +30,6 @@ parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
 parser.add_argument("--tuned", action="store_true")
 args = parser.parse_args()
 
-TUNED = ":".join(
-    [
-        "glibc.malloc.hugetlb=1",
-        "glibc.malloc.mmap_max=0",
-        "glibc.malloc.trim_threshold=8589934592",
-        "glibc.malloc.top_pad=268435456",
-    ]
-)
 ELMAN_CELLS = {"lstm": "lstm", "gru": "gru-reset-after", "rnn": "elman"}
 
 

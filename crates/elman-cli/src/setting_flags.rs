@@ -24,6 +24,7 @@ fn value_name(kind: Kind) -> &'static str {
         Kind::Integer(..) => "N",
         Kind::Number(..) => "X",
         Kind::Choice(_) => "NAME",
+        Kind::Text(..) => "VALUE",
         Kind::Path => "PATH",
     }
 }

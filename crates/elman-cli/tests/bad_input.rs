@@ -108,6 +108,8 @@ fn settings_out_of_range_are_told_with_their_range() {
         ("seed", "-1", "a whole number from 0"),
         ("seed", "18446744073709551615", "a whole number from 0"),
         ("threads", "100000", "a whole number from 0 to 1024"),
+        ("recompute", "0", "it must be `off`, a number of steps from 1, or a budget of memory such as `64MB`"),
+        ("recompute", "64 parsecs", "it must be `off`, a number of steps"),
     ] {
         // The settings of `train` itself stand in the command already.
         let mut command = elman();
@@ -123,6 +125,10 @@ fn settings_out_of_range_are_told_with_their_range() {
     let long = ["--batch", "5", "--seq-len", "1000000", "--hidden", "1000"];
     finish(place.train_on("long.txt", "run").args(long))
         .fails(2, &["a step of 5 x 1000000 characters", "lower `batch`"]);
+    finish(place.train("run").args(["--recompute", "10kB"])).fails(
+        2,
+        &["recompute: a budget of 10 kB is too small for ", "; the least is ", " steps; give more, or lower `batch`"],
+    );
     assert!(!place.path("run").exists());
 
     run(["describe", "lstm", "--hidden", "0"]).fails(2, &["--hidden: it is 0"]);

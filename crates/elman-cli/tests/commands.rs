@@ -89,6 +89,30 @@ fn a_run_directory_is_complete() {
     common::same(&place.path("run/model.safetensors"), &place.path("two/model.safetensors"));
 }
 
+/// The first step's loss is the same bits with recomputation, and its gradients' norm the same within rounding.
+#[test]
+fn recomputation_is_a_setting() {
+    let place = Place::new();
+    let step = |out: &str, extra: &[&str]| {
+        finish(place.train(out).args(["--log-every", "1"]).args(extra)).ok();
+        let lines = String::from_utf8(place.read(&format!("{out}/metrics.jsonl"))).unwrap();
+        let line: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+        (line["loss"].as_f64().unwrap(), line["gradient_norm"].as_f64().unwrap())
+    };
+    let all = step("all", &[]);
+    for (way, out) in [("3", "three"), ("1GB", "budget")] {
+        let some = step(out, &["--recompute", way]);
+        assert_eq!(some.0, all.0, "{way}");
+        // f32 sums of some hundred terms in another order.
+        assert!((some.1 / all.1 - 1.0).abs() < 1e-5, "{way}: {some:?} {all:?}");
+        let config = String::from_utf8(place.read(&format!("{out}/config.toml"))).unwrap();
+        assert!(config.lines().any(|line| line == format!("recompute = \"{way}\"")), "{config}");
+    }
+    // A resumed run may choose another way, and says so.
+    let resumed = finish(place.resume("three").args(["--steps", "21", "--recompute", "off"])).ok();
+    assert!(resumed.err.contains("recompute: 3 -> off"), "{}", resumed.err);
+}
+
 #[test]
 fn every_cell_trains_and_writes() {
     let place = Place::new();

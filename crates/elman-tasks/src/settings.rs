@@ -20,6 +20,8 @@ pub enum Kind {
     Number(fn(f64) -> bool, &'static str),
     /// One of these names.
     Choice(fn() -> Vec<&'static str>),
+    /// A text for which the function holds; the words say for which.
+    Text(fn(&str) -> bool, &'static str),
     /// A path; empty for none.
     Path,
 }
@@ -67,6 +69,7 @@ impl Setting {
             Kind::Integer(min, max) => format!("a whole number from {min} to {max}"),
             Kind::Number(_, words) => format!("a number {words}"),
             Kind::Choice(names) => format!("one of {}", names().join(", ")),
+            Kind::Text(_, words) => words.into(),
             Kind::Path => "a path".into(),
         }
     }
@@ -104,7 +107,8 @@ impl Setting {
                     None => format!("unknown {} `{text}`; it must be {}", self.key, self.range()),
                 })
             }
-            Kind::Path => Ok(Value::Text(text.into())),
+            Kind::Text(holds, _) if !holds(text) => Err(wrong(&format!("`{text}`"))),
+            Kind::Text(..) | Kind::Path => Ok(Value::Text(text.into())),
         }
     }
 }
@@ -343,6 +347,13 @@ mod tests {
             resume: Resume::Fixed,
             help: "Rule.",
         },
+        Setting {
+            key: "word",
+            kind: Kind::Text(|text| text.len() == 3, "of three letters"),
+            default: Default::Is("abc"),
+            resume: Resume::Free,
+            help: "Word.",
+        },
     ];
 
     fn error(key: &str, text: &str) -> String {
@@ -360,7 +371,8 @@ mod tests {
         }
         assert_eq!(error("rule", "adamm"), "x: unknown rule `adamm`; did you mean `adam`?");
         assert_eq!(error("hiden", "3"), "x: unknown key `hiden`; did you mean `hidden`?");
-        assert_eq!(error("qqq", "3"), "x: unknown key `qqq`; there are hidden, embedding, lr, rule");
+        assert_eq!(error("qqq", "3"), "x: unknown key `qqq`; there are hidden, embedding, lr, rule, word");
+        assert_eq!(error("word", "12"), "x: `word` is `12`; it must be of three letters");
     }
 
     #[test]
@@ -368,6 +380,7 @@ mod tests {
         let mut settings = Settings::new(LIST);
         settings.set("hidden", "12", "").unwrap();
         settings.set("lr", "1e-3", "").unwrap();
+        settings.set("word", "100", "").unwrap();
         settings.complete();
         assert_eq!(settings.integer("embedding"), 12);
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -18,6 +18,7 @@
 //! # let _ = gradients;
 //! ```
 
+pub use elman_core::engine::{BudgetError, Recompute};
 pub use elman_core::{LayerError, Sizes, cells};
 
 mod flex;

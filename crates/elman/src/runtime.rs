@@ -1,7 +1,7 @@
 //! The engine and its workspaces, shared by every layer.
 
 use crate::flex::Number;
-use elman_core::engine::{Engine, Workspace};
+use elman_core::engine::{Engine, SegmentWorkspace};
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 pub struct Runtime {
     // One sequence at a time uses the team; two would only take each other's processors.
     engine: Mutex<Engine>,
-    /// Workspaces not in use: `Workspace<f32>` and `Workspace<f64>`.
+    /// Workspaces not in use: `SegmentWorkspace<f32>` and `SegmentWorkspace<f64>`.
     idle: Mutex<Vec<Box<dyn Any + Send>>>,
 }
 
@@ -47,10 +47,10 @@ impl Runtime {
     /// Borrows a workspace. The one used last comes first: its pages are still in the cache.
     pub(crate) fn lend<F: Number>(self: &Arc<Self>) -> Lease<F> {
         let mut idle = self.idle();
-        let found = idle.iter().rposition(|w| w.is::<Workspace<F>>());
+        let found = idle.iter().rposition(|w| w.is::<SegmentWorkspace<F>>());
         let workspace = match found {
             Some(i) => idle.remove(i).downcast().expect("found by its type"),
-            None => Box::new(Workspace::<F>::new()),
+            None => Box::new(SegmentWorkspace::<F>::new()),
         };
         Lease { workspace: Some(workspace), runtime: self.clone() }
     }
@@ -66,12 +66,12 @@ pub fn set_threads(threads: usize) -> bool {
 
 /// A workspace on loan; it goes back when dropped.
 pub(crate) struct Lease<F: Number> {
-    workspace: Option<Box<Workspace<F>>>,
+    workspace: Option<Box<SegmentWorkspace<F>>>,
     runtime: Arc<Runtime>,
 }
 
 impl<F: Number> Lease<F> {
-    pub fn workspace(&mut self) -> &mut Workspace<F> {
+    pub fn workspace(&mut self) -> &mut SegmentWorkspace<F> {
         self.workspace.as_mut().expect("there until dropped")
     }
 }

@@ -30,13 +30,11 @@ impl<F> Buffer<F> {
     /// Makes room for `len` numbers and returns their address. Contents are kept unless the buffer has to grow; then they
     /// are zero bytes.
     pub fn room(&mut self, len: usize) -> *mut F {
-        let bytes = len * size_of::<F>();
-        if bytes > self.layout.map_or(0, |l| l.size()) {
+        if len * size_of::<F>() > self.bytes() {
             // Freed first, so that the peak is not the sum of both.
             self.free();
-            let align = if bytes >= HUGE / 2 { HUGE } else { LINE };
-            let layout = Layout::from_size_align(bytes.next_multiple_of(align), align)
-                .expect("a buffer below the address space's size");
+            let (bytes, align) = Self::place(len);
+            let layout = Layout::from_size_align(bytes, align).expect("a buffer below the address space's size");
             // SAFETY: the size is not zero; the new memory is zeroed before anyone sees it.
             unsafe {
                 let start = alloc(layout);
@@ -52,6 +50,23 @@ impl<F> Buffer<F> {
             self.layout = Some(layout);
         }
         self.start
+    }
+
+    /// Bytes and alignment of a buffer with room for `len` numbers.
+    fn place(len: usize) -> (usize, usize) {
+        let bytes = len * size_of::<F>();
+        let align = if bytes >= HUGE / 2 { HUGE } else { LINE };
+        (bytes.next_multiple_of(align), align)
+    }
+
+    /// Bytes that room for `len` numbers takes.
+    pub fn size(len: usize) -> usize {
+        Self::place(len).0
+    }
+
+    /// Bytes that it takes now.
+    pub fn bytes(&self) -> usize {
+        self.layout.map_or(0, |layout| layout.size())
     }
 
     /// The address of what [`room`](Buffer::room) made.

@@ -18,14 +18,18 @@ mod input_gradients;
 mod memory;
 mod normaliser;
 mod product;
+mod recompute;
 pub mod reference;
 mod rows;
+mod segments;
 mod step;
 mod team;
 mod weights;
 mod workspace;
 
 pub use compressed::WeightFormat;
+pub use recompute::{BudgetError, Extent, ParseRecomputeError, Recompute};
+pub use segments::SegmentWorkspace;
 pub use step::{Affine, StepInput, Stepper};
 pub use workspace::Workspace;
 

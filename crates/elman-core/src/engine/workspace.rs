@@ -10,9 +10,9 @@ use crate::cell::CellSpec;
 use crate::layer::{Layer, Place, Sizes};
 
 /// Rows of the input product that are computed ahead of their use: enough to pay for reading the weights.
-const AHEAD: usize = 256;
+pub(super) const AHEAD: usize = 256;
 /// Rows of gate gradients that are kept before the weight gradients are taken: they stay in the second cache.
-const BEHIND: usize = 512;
+pub(super) const BEHIND: usize = 512;
 
 /// Memory of one layer's run, owned by the caller and reused: nothing is allocated once it has seen the largest batch.
 ///

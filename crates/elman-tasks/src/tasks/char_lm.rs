@@ -73,6 +73,10 @@ const fn fixed(key: &'static str, kind: Kind, default: crate::settings::Default,
 const POSITIVE: Kind = Kind::Number(|x| x > 0.0 && x.is_finite(), "above 0");
 const SIZE: Kind = Kind::Integer(1, 65_536);
 const COUNT: Kind = Kind::Integer(1, MAX);
+const RECOMPUTE: Kind = Kind::Text(
+    |text| text.parse::<elman::Recompute>().is_ok(),
+    "`off`, a number of steps from 1, or a budget of memory such as `64MB` (kB, MB, GB, KiB, MiB, GiB)",
+);
 /// How often; 0 is never.
 const EVERY: Kind = Kind::Integer(0, MAX);
 
@@ -89,6 +93,10 @@ const SETTINGS: &[Setting] = &[
     fixed("batch", SIZE, Is("64"), "Streams learnt from side by side."),
     fixed("seq-len", Kind::Integer(1, 1_000_000), Is("100"),
         "Characters of each stream in a step; the gradient goes back so far."),
+    setting("recompute", RECOMPUTE, Is("off"),
+        "What is kept of a long seq-len for the gradient: everything (off), the states at every so many characters, or \
+         what a budget for all recurrent layers allows (64MB); the rest is computed again. A resumed run may change it: \
+         results differ by rounding only."),
     setting("steps", COUNT, Auto("1500; 400 for the text in the program, 150 for a text of one step"),
         "Steps to train for."),
     setting("epochs", COUNT, Auto("none"), "Times to read the training text, instead of steps."),

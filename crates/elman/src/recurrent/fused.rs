@@ -124,7 +124,10 @@ fn run_in<F: Number>(runtime: &Arc<Runtime>, layer: &Arc<Layer>, call: LayerCall
     let mut out = Output { y: Vec::new(), state: Vec::new() };
     {
         let (params, sequence) = shared.view::<F>(&inputs);
-        runtime.engine().forward(layer, &params, &sequence, lease.workspace(), &mut out);
+        let (engine, recompute) = (runtime.engine(), shared.call.recompute);
+        engine
+            .forward_in_segments(layer, &params, &sequence, recompute, lease.workspace(), &mut out)
+            .unwrap_or_else(|error| panic!("{error}"));
     }
     let y = from_vec(out.y, &[steps, batch, layer.output_width()]);
     let states: Vec<FlexTensor> =
@@ -211,7 +214,8 @@ impl<F: Number, const N: usize> Backward<Flex, N> for Recurrence<F> {
             let mut lease = workspace.lock().unwrap_or_else(|p| p.into_inner());
             let (params, sequence) = shared.view::<F>(&inputs);
             let engine = shared.runtime.engine();
-            engine.backward(layer, &params, &sequence, lease.workspace(), slice(&d_y), d_state.as_deref(), &mut d);
+            let (d_y, d_state) = (slice(&d_y), d_state.as_deref());
+            engine.backward_in_segments(layer, &params, &sequence, lease.workspace(), d_y, d_state, &mut d);
         }
         let mut all: Vec<Vec<F>> = Vec::with_capacity(N);
         all.push(d.input);

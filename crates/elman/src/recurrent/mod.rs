@@ -9,6 +9,7 @@ use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param, ParamId,
 };
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use elman_core::engine::{BudgetError, Extent, Recompute};
 use elman_core::layer::{Place, Role};
 use elman_core::{Cell, Layer, LayerError, Sizes};
 use std::sync::Arc;
@@ -92,6 +93,7 @@ pub struct Options<'a> {
 struct Call {
     lengths: Option<Arc<[usize]>>,
     reverse: bool,
+    recompute: Recompute,
 }
 
 /// Everything that one layer's pass needs.
@@ -198,13 +200,16 @@ impl RecurrentConfig {
                     let data = TensorData::new(values, p.shape());
                     match p.role {
                         Role::Weight => LayerParam::Matrix(leaf(Tensor::from_data(data, device))),
-                        Role::Bias | Role::Gain | Role::Unit => LayerParam::Vector(leaf(Tensor::from_data(data, device))),
+                        Role::Bias | Role::Gain | Role::Unit => {
+                            LayerParam::Vector(leaf(Tensor::from_data(data, device)))
+                        }
                     }
                 };
                 layer.parameters().iter().map(draw).collect()
             })
             .collect();
-        Ok(Recurrent { layers, params, dropout: self.dropout, path: Path::Auto, runtime: None })
+        let recompute = Recompute::Never;
+        Ok(Recurrent { layers, params, dropout: self.dropout, path: Path::Auto, runtime: None, recompute })
     }
 }
 
@@ -241,6 +246,7 @@ pub struct Recurrent {
     dropout: f64,
     path: Path,
     runtime: Option<Arc<Runtime>>,
+    recompute: Recompute,
 }
 
 impl Recurrent {
@@ -266,6 +272,60 @@ impl Recurrent {
         self
     }
 
+    /// For long sequences: keeps for the backward pass only some of the states and computes the rest again, so that memory
+    /// grows with the square root of T instead of T, for the time of one more forward pass. A [`Recompute::Budget`] is for all
+    /// layers together and is divided equally among them.
+    ///
+    /// Outputs, states and the gradients of dense inputs and states are the same bits with any choice; gradients of
+    /// parameters are sums over the steps in another order, hence the same within rounding. It is the engine's: on the
+    /// portable path it changes nothing.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use elman::{Recompute, RecurrentConfig, Sizes, cells};
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let lstm = RecurrentConfig::new((cells::find("lstm").unwrap().make)(), Sizes::new(3, 5)).init(1, &device).unwrap();
+    /// let x = Tensor::<3>::ones([1000, 2, 3], &device); // T = 1000
+    /// let (y, _) = lstm.clone().with_recompute(Recompute::Every(32)).forward(x.clone(), None);
+    /// y.clone().sum().backward();
+    /// assert_eq!(y.into_data(), lstm.forward(x, None).0.into_data());
+    /// ```
+    pub fn with_recompute(mut self, recompute: Recompute) -> Self {
+        self.recompute = recompute;
+        self
+    }
+
+    /// Whether a [`Recompute::Budget`] suffices for T steps of B rows (of tokens below `vocabulary`, or of dense input),
+    /// forward in time, without lengths and masks; those take some more. `forward` and `run` panic where it does not.
+    ///
+    /// # Errors
+    /// With the least budget that does, for all layers together.
+    pub fn check_budget(&self, steps: usize, batch: usize, vocabulary: Option<usize>) -> Result<(), BudgetError> {
+        let Recompute::Budget(budget) = self.recompute else { return Ok(()) };
+        let runtime = self.runtime.clone().unwrap_or_else(Runtime::global);
+        let isa = runtime.engine().isa();
+        let failures = self.layers.iter().enumerate().filter_map(|(l, layer)| {
+            let vocabulary = vocabulary.filter(|_| l == 0);
+            let extent = Extent { steps, batch, vocabulary, ragged: false, masks: Vec::new() };
+            let double = self.params[l].first().is_some_and(|p| p.tensor().dtype() == DType::F64);
+            let segment = if double { Recompute::segment::<f64> } else { Recompute::segment::<f32> };
+            segment(self.layer_recompute(), isa, layer, &extent).err()
+        });
+        match failures.max_by_key(|error| error.least) {
+            None => Ok(()),
+            Some(error) => Err(BudgetError { budget, least: error.least * self.layers.len(), ..error }),
+        }
+    }
+
+    /// What one of the layers may keep.
+    fn layer_recompute(&self) -> Recompute {
+        match self.recompute {
+            Recompute::Budget(bytes) => Recompute::Budget(bytes / self.layers.len()),
+            other => other,
+        }
+    }
+
     /// Runs `x` (T, B, I) from `state`, or from zeros; returns the last layer's output at every step and the final state.
     ///
     /// # Panics
@@ -277,7 +337,8 @@ impl Recurrent {
     /// Runs any input with options.
     ///
     /// # Panics
-    /// If a shape is not the layer's, a token is not below the table's rows, or the path is [`Path::Fused`] off Flex.
+    /// If a shape is not the layer's, a token is not below the table's rows, the path is [`Path::Fused`] off Flex, or a
+    /// [`Recompute::Budget`] is too small for the sequence ([`check_budget`](Recurrent::check_budget)).
     pub fn run(&self, input: Input, state: Option<State>, mut options: Options) -> (Tensor<3>, State) {
         let device = match &input {
             Input::Dense(x) => x.device(),
@@ -309,7 +370,11 @@ impl Recurrent {
                 state: states[l].take(),
                 masks: options.masks.iter().filter(|m| m.layer == l).cloned().collect(),
                 feeds: feeds.by_ref().take(layer.stages().iter().map(|s| s.feeds).sum()).collect(),
-                call: Call { lengths: options.lengths.clone(), reverse: options.reverse },
+                call: Call {
+                    lengths: options.lengths.clone(),
+                    reverse: options.reverse,
+                    recompute: self.layer_recompute(),
+                },
             };
             let (mut y, state) = match fused {
                 true => fused::run(&runtime, layer, call),

@@ -3,9 +3,9 @@
 use crate::Error;
 use crate::settings::Settings;
 use burn::tensor::Device;
-use elman::cells;
 use elman::network::{LanguageModel, LanguageModelConfig};
 use elman::train::{Optimiser, Rule, Schedule, Trainer};
+use elman::{Recompute, cells};
 use elman_data::Streams;
 use elman_run::{Model, ModelConfig, Tensor, Vocabulary};
 
@@ -64,12 +64,27 @@ pub fn trainer(config: &ModelConfig, vocabulary: usize, settings: &Settings) -> 
         cell: (cell.make)(),
     };
     let seed = settings.integer("seed");
-    let network = network.init(seed, &Device::flex().autodiff()).map_err(|error| Error::Usage(error.to_string()))?;
+    let mut network =
+        network.init(seed, &Device::flex().autodiff()).map_err(|error| Error::Usage(error.to_string()))?;
+    network.rnn = network.rnn.with_recompute(recompute(settings)?);
     let optimiser = Optimiser::new(rule(settings), settings.number("weight-decay"));
     let mut trainer = Trainer::new(network, optimiser, settings.number("lr"), seed);
     trainer.clip = Some(settings.number("clip"));
     trainer.schedule = schedule(settings);
     Ok(trainer)
+}
+
+fn recompute(settings: &Settings) -> Result<Recompute, Error> {
+    settings.text("recompute").parse().map_err(|error| Error::Usage(format!("recompute: {error}")))
+}
+
+/// Refuses a budget of memory that is too small for a step.
+pub fn check_budget(trainer: &Trainer<LanguageModel>, streams: &Streams) -> Result<(), Error> {
+    let network = trainer.network();
+    network
+        .rnn
+        .check_budget(streams.steps(), streams.batch(), Some(network.vocabulary()))
+        .map_err(|error| Error::Usage(format!("recompute: {error}; give more, or lower `batch`, `hidden` or `layers`")))
 }
 
 fn rule(settings: &Settings) -> Rule {

@@ -43,6 +43,7 @@ pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error>
     // For one step at a time: a team would wait for each other longer than it works.
     let engine = Arc::new(Engine::new(1));
     let mut trainer = network::trainer(&config, material.vocabulary.len(), &settings)?;
+    network::check_budget(&trainer, &material.streams)?;
     let (dir, progress) = match resume {
         None => (RunDir::create(&out)?, Progress::new()),
         Some((dir, _)) if dir.checkpoint().exists() => {
