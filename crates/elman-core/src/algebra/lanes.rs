@@ -86,6 +86,11 @@ pub trait Lanes: Real {
     /// # Safety
     /// `ptr` is valid for `COUNT` writes, and the processor has this type's instruction set.
     unsafe fn store(self, ptr: *mut Self::Element);
+    /// Asks for the memory at an address that will be read soon; any address will do.
+    #[inline(always)]
+    fn prefetch(ptr: *const Self::Element) {
+        let _ = ptr;
+    }
     /// Loads `COUNT` numbers stored as bfloat16: the upper half of an `f32`.
     ///
     /// # Safety

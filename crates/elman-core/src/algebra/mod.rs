@@ -10,6 +10,7 @@
 //! | [`Expr`] | the recorded expression: printed equations, graphs, operation counts, tensor operations |
 
 use crate::cell::{Cell, Pointwise};
+use crate::engine::product::Multiply;
 use core::fmt::Debug;
 use core::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -52,7 +53,7 @@ pub trait Real:
 }
 
 /// A floating-point type that the engine runs in: `f32` or `f64`.
-pub trait Element: Real + lanes::Registers + Default + PartialOrd + Debug + Send + Sync + 'static {
+pub trait Element: Real + lanes::Registers + Multiply + Default + PartialOrd + Debug + Send + Sync + 'static {
     /// The value as `f64`.
     fn to_f64(self) -> f64;
     /// Its square root.

@@ -208,12 +208,7 @@ impl<F: Element> Run<'_, F> {
     unsafe fn product(&self, stage: usize, product: Product<F>) {
         // SAFETY: the caller's promise.
         unsafe {
-            match self.ws.stages[stage].format {
-                _ if product.segments.is_empty() => product.run(self.plan.isa),
-                WeightFormat::Full => product.run(self.plan.isa),
-                WeightFormat::Bf16 => product.run_as::<u16>(self.plan.isa),
-                WeightFormat::Int8 => product.run_as::<i8>(self.plan.isa),
-            }
+            product.run_stored(self.plan.isa, self.ws.stages[stage].format);
         }
     }
 

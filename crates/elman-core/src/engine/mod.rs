@@ -17,7 +17,7 @@ mod forward;
 mod input_gradients;
 mod memory;
 mod normaliser;
-mod product;
+pub(crate) mod product;
 mod recompute;
 pub mod reference;
 mod rows;

@@ -4,12 +4,22 @@
 //! another, whatever the number of rows, registers or threads: that is why a sequence, its chunks, its single steps and a
 //! single row of the batch give the same bits.
 
+use super::compressed::WeightFormat;
 use crate::algebra::Element;
 use crate::algebra::lanes::{Isa, LaneTask, Lanes, dispatch};
 use core::marker::PhantomData;
 
+/// How A stands in memory, where the compiler knows it: distances that are constant cost no instruction.
+const PANEL: u8 = 0;
+/// A is the transpose of a panel.
+const COLUMNS: u8 = 1;
+/// Any distances.
+const ANY: u8 = 2;
+/// Rows of B that are asked for ahead of use.
+const PREFETCH: usize = 8;
+
 /// How the numbers of B are stored.
-pub(super) trait Stored<F>: Copy {
+trait Stored<F>: Copy {
     /// Compressed numbers are read a row of A at a time.
     const COMPRESSED: bool;
     /// Whether sums are multiplied by a factor of their column.
@@ -54,7 +64,7 @@ impl<F: Element> Stored<F> for i8 {
 
 /// `A B` over a stretch of the inner dimension: A is `a[r * row + k * column]`, B is `b[k * panel width + c]`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Segment<F> {
+pub struct Segment<F> {
     pub a: *const F,
     pub row: usize,
     pub column: usize,
@@ -67,7 +77,7 @@ pub(super) struct Segment<F> {
 
 /// What the sum starts from.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Init<'a, F> {
+pub enum Init<'a, F> {
     Zero,
     /// Row r starts from `ptr + r * stride`.
     Rows {
@@ -84,7 +94,7 @@ pub(super) enum Init<'a, F> {
 
 /// One product: `rows` rows of `vectors` registers in each of some panels, all of the same A.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Product<'a, F> {
+pub struct Product<'a, F> {
     pub rows: usize,
     pub panels: usize,
     /// Registers of each panel to compute; all pointers stand at the first of them.
@@ -111,18 +121,48 @@ impl<F: Element> Product<'_, F> {
     /// operands only where `init` is `out` itself.
     pub unsafe fn run(self, isa: Isa) {
         // SAFETY: the caller's promise.
-        unsafe { self.run_as::<F>(isa) }
+        unsafe { F::multiply(self, isa, WeightFormat::Full) }
     }
 
-    /// Computes the product with a B of numbers stored as `W`.
+    /// Computes the product with a B of numbers stored in a format.
     ///
     /// # Safety
-    /// As for `run`; there are `scales` where `W` has them.
-    pub unsafe fn run_as<W: Stored<F>>(self, isa: Isa) {
+    /// As for `run`; there are `scales` where the format has them.
+    pub unsafe fn run_stored(self, isa: Isa, format: WeightFormat) {
         // SAFETY: the caller's promise.
-        unsafe { dispatch(isa, As::<F, W>(self, PhantomData)) }
+        unsafe { F::multiply(self, isa, format) }
     }
 }
+
+/// The product of one precision. No generic function: the tiles are compiled here, once, and not in every crate that uses the
+/// engine.
+pub trait Multiply: Copy + 'static {
+    /// Computes a product.
+    ///
+    /// # Safety
+    /// As for `Product::run_stored`.
+    unsafe fn multiply(product: Product<Self>, isa: Isa, format: WeightFormat);
+}
+
+macro_rules! multiply {
+    ($F:ty) => {
+        impl Multiply for $F {
+            unsafe fn multiply(product: Product<$F>, isa: Isa, format: WeightFormat) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    match format {
+                        _ if product.segments.is_empty() => dispatch(isa, As::<$F, $F>(product, PhantomData)),
+                        WeightFormat::Full => dispatch(isa, As::<$F, $F>(product, PhantomData)),
+                        WeightFormat::Bf16 => dispatch(isa, As::<$F, u16>(product, PhantomData)),
+                        WeightFormat::Int8 => dispatch(isa, As::<$F, i8>(product, PhantomData)),
+                    }
+                }
+            }
+        }
+    };
+}
+multiply!(f32);
+multiply!(f64);
 
 /// A product whose B is stored as `W`.
 struct As<'a, F, W>(Product<'a, F>, PhantomData<W>);
@@ -166,24 +206,40 @@ impl<F: Element> Product<'_, F> {
 
     #[inline(always)]
     unsafe fn panel<V: Lanes<Element = F>, const N: usize>(&self, panel: usize) {
-        let mut row = 0;
-        // SAFETY: the caller's promise; each tile stays below `rows`.
+        let width = V::COUNT * V::PANEL;
+        let all = |row: usize, column: usize| self.segments.iter().all(|s| (s.row, s.column) == (row, column));
+        // SAFETY: the caller's promise.
         unsafe {
-            while row + 6 <= self.rows {
-                self.tile::<V, 6, N>(panel, row);
-                row += 6;
+            if all(width, 1) {
+                self.tiles::<V, N, PANEL>(panel);
+            } else if all(1, width) {
+                self.tiles::<V, N, COLUMNS>(panel);
+            } else {
+                self.tiles::<V, N, ANY>(panel);
             }
-            if row + 4 <= self.rows {
-                self.tile::<V, 4, N>(panel, row);
-                row += 4;
+        }
+    }
+
+    /// All rows of a panel, in tiles of nearly the same height: a low one would read B as long as a high one.
+    #[inline(always)]
+    unsafe fn tiles<V: Lanes<Element = F>, const N: usize, const A: u8>(&self, panel: usize) {
+        let mut row = 0;
+        let mut left = self.rows.div_ceil(6);
+        while left > 0 {
+            let height = (self.rows - row).div_ceil(left);
+            // SAFETY: the caller's promise; each tile stays below `rows`.
+            unsafe {
+                match height {
+                    1 => self.tile::<V, 1, N, A>(panel, row),
+                    2 => self.tile::<V, 2, N, A>(panel, row),
+                    3 => self.tile::<V, 3, N, A>(panel, row),
+                    4 => self.tile::<V, 4, N, A>(panel, row),
+                    5 => self.tile::<V, 5, N, A>(panel, row),
+                    _ => self.tile::<V, 6, N, A>(panel, row),
+                }
             }
-            if row + 2 <= self.rows {
-                self.tile::<V, 2, N>(panel, row);
-                row += 2;
-            }
-            if row < self.rows {
-                self.tile::<V, 1, N>(panel, row);
-            }
+            row += height;
+            left -= 1;
         }
     }
 
@@ -277,7 +333,11 @@ impl<F: Element> Product<'_, F> {
 
     /// `M` rows of `N` registers, kept in registers over all segments.
     #[inline(always)]
-    unsafe fn tile<V: Lanes<Element = F>, const M: usize, const N: usize>(&self, panel: usize, row: usize) {
+    unsafe fn tile<V: Lanes<Element = F>, const M: usize, const N: usize, const A: u8>(
+        &self,
+        panel: usize,
+        row: usize,
+    ) {
         // SAFETY: the caller's promise.
         unsafe {
             let mut sum = [[V::constant(0.0); N]; M];
@@ -287,24 +347,51 @@ impl<F: Element> Product<'_, F> {
             for segment in self.segments {
                 let mut a = segment.a.add(row * segment.row);
                 let mut b = segment.b.add(panel * segment.next);
-                for _ in 0..segment.depth {
-                    let mut right = [V::constant(0.0); N];
-                    for n in 0..N {
-                        right[n] = V::load(b.add(n * V::COUNT));
-                    }
-                    for m in 0..M {
-                        let left = V::splat(*a.add(m * segment.row));
-                        for n in 0..N {
-                            sum[m][n] = left.mul_add(right[n], sum[m][n]);
-                        }
-                    }
-                    a = a.wrapping_add(segment.column);
-                    b = b.wrapping_add(self.width);
+                let width = V::COUNT * V::PANEL;
+                let (rows, columns) = match A {
+                    PANEL => (width, 1),
+                    COLUMNS => (1, width),
+                    _ => (segment.row, segment.column),
+                };
+                let mut k = 0;
+                while k + 2 <= segment.depth {
+                    Self::column::<V, M, N>(a, rows, b, &mut sum);
+                    Self::column::<V, M, N>(a.wrapping_add(columns), rows, b.wrapping_add(width), &mut sum);
+                    a = a.wrapping_add(2 * columns);
+                    b = b.wrapping_add(2 * width);
+                    k += 2;
+                }
+                if k < segment.depth {
+                    Self::column::<V, M, N>(a, rows, b, &mut sum);
                 }
             }
             for m in 0..M {
                 for n in 0..N {
                     sum[m][n].store(self.out.add(panel * self.out_next + (row + m) * self.out_stride + n * V::COUNT));
+                }
+            }
+        }
+    }
+
+    /// Adds one column of A times one row of B.
+    #[inline(always)]
+    unsafe fn column<V: Lanes<Element = F>, const M: usize, const N: usize>(
+        a: *const F,
+        rows: usize,
+        b: *const F,
+        sum: &mut [[V; N]; M],
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut right = [V::constant(0.0); N];
+            for n in 0..N {
+                right[n] = V::load(b.add(n * V::COUNT));
+                V::prefetch(b.wrapping_add(PREFETCH * V::COUNT * V::PANEL + n * V::COUNT));
+            }
+            for m in 0..M {
+                let left = V::splat(*a.add(m * rows));
+                for n in 0..N {
+                    sum[m][n] = left.mul_add(right[n], sum[m][n]);
                 }
             }
         }
