@@ -2,6 +2,7 @@
 
 use crate::setting_flags::SettingFlags;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use elman_core::engine::WeightFormat;
 use std::path::PathBuf;
 
 /// Recurrent networks: train, evaluate, sample and explain them.
@@ -111,6 +112,9 @@ pub struct Eval {
     /// Print the result as one JSON object on standard output
     #[arg(long)]
     pub json: bool,
+    /// How the weights of recurrent layers are kept: bf16 and int8 are faster for large layers and a little less exact
+    #[arg(long, value_name = "FORMAT", default_value = "full")]
+    pub weights: Weights,
     /// Threads; 0 means all
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub threads: usize,
@@ -155,6 +159,9 @@ pub struct Sample {
     /// Print one JSON object on standard output when all is written
     #[arg(long)]
     pub json: bool,
+    /// How the weights of recurrent layers are kept: bf16 and int8 are faster for large layers and a little less exact
+    #[arg(long, value_name = "FORMAT", default_value = "full")]
+    pub weights: Weights,
     /// Threads; 0 means all. One is fastest for small models
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub threads: usize,
@@ -201,6 +208,27 @@ pub struct Describe {
     /// Whose letters: elman, or those of the lecture decks sharif, jhu, uts, oslo
     #[arg(long, value_name = "NAME", default_value = "elman")]
     pub notation: String,
+}
+
+/// How weights are kept.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Weights {
+    /// 32 bits
+    Full,
+    /// 16 bits, 8 of them precision
+    Bf16,
+    /// 8 bits, with a factor for each unit
+    Int8,
+}
+
+impl From<Weights> for WeightFormat {
+    fn from(weights: Weights) -> WeightFormat {
+        match weights {
+            Weights::Full => WeightFormat::Full,
+            Weights::Bf16 => WeightFormat::Bf16,
+            Weights::Int8 => WeightFormat::Int8,
+        }
+    }
 }
 
 /// A format of pictures.

@@ -15,7 +15,7 @@ pub fn run(command: &Sample) -> Result<(), Failure> {
         let dir = RunDir::open(&command.dir)?;
         if command.best { dir.best() } else { dir.model() }
     };
-    let model = Model::load(&path)?;
+    let model = Model::load(&path)?.with_stream_weights(command.weights.into());
     let engine = Engine::new(command.threads).into();
     let &Sample { temperature, top_k, top_p, seed, length, .. } = command;
     let settings = SampleSettings { temperature, top_k, top_p, seed };

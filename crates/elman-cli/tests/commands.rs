@@ -45,6 +45,13 @@ fn train_eval_and_sample_agree() {
     assert_eq!(eval(&[])["tokens"], 2999);
     assert_eq!(eval(&[])["nats"], eval(&["--threads", "3"])["nats"]);
     assert!(eval(&["--best"])["nats"].is_number());
+    assert_eq!(eval(&["--weights", "full"]), eval(&[]));
+    for format in ["bf16", "int8"] {
+        let compressed = eval(&["--weights", format]);
+        assert_eq!(compressed["weights"], format);
+        let difference = compressed["nats"].as_f64().unwrap() - eval(&[])["nats"].as_f64().unwrap();
+        assert!(difference != 0.0 && difference.abs() < 0.01, "{format}: {difference} nats");
+    }
     let text = run(["eval", &dir]).ok().out;
     assert!(text.contains("nats") && text.contains("bits") && text.contains("(299 predictions)"), "{text}");
 }
@@ -137,6 +144,8 @@ fn sampling_is_the_same_for_the_same_seed() {
     let sample = |extra: &[&str]| run(["sample", &dir, "--length", "200"].iter().chain(extra)).ok().out;
     assert_eq!(sample(&[]), sample(&["--seed", "1", "--temperature", "0.8"]));
     assert_eq!(sample(&[]), sample(&["--threads", "2"]));
+    assert_eq!(sample(&[]), sample(&["--weights", "full"]));
+    assert_eq!(sample(&["--weights", "int8"]).chars().count(), sample(&[]).chars().count());
     assert_ne!(sample(&[]), sample(&["--seed", "2"]));
     assert!(sample(&["--prompt", "naïve "]).starts_with("naïve "));
     assert_eq!(sample(&["--top-k", "1"]), sample(&["--temperature", "0"]));

@@ -14,6 +14,7 @@
 
 use crate::tensor_file::{Tensor, TensorFile, json};
 use crate::{Error, Vocabulary, nearest};
+use elman_core::engine::WeightFormat;
 use elman_core::{Layer, Sizes, cells};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -106,6 +107,7 @@ pub struct Model {
     layers: Vec<ModelLayer>,
     readout_weight: Vec<f32>,
     readout_bias: Vec<f32>,
+    stream_weights: WeightFormat,
 }
 
 impl Model {
@@ -141,7 +143,15 @@ impl Model {
             let what = format!("there is a tensor `{}`, which such a model does not have", tensor.name);
             return Err(Error::Shape { what });
         }
-        Ok(Model { config, vocabulary, embedding, layers, readout_weight, readout_bias })
+        Ok(Model {
+            config,
+            vocabulary,
+            embedding,
+            layers,
+            readout_weight,
+            readout_bias,
+            stream_weights: WeightFormat::Full,
+        })
     }
 
     /// The tensors of the file, in its order.
@@ -195,6 +205,26 @@ impl Model {
     /// What the model is.
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// Streams, scores and samples of this model keep the weights of their recurrent layers in fewer bits: large layers step
+    /// faster, and differ a little. The model itself stays as it is.
+    ///
+    /// ```no_run
+    /// use elman_core::engine::{Engine, WeightFormat};
+    /// use elman_run::{Model, Stream};
+    /// let model = Model::load("model.safetensors")?.with_stream_weights(WeightFormat::Bf16);
+    /// let stream = Stream::new(&model, &Engine::new(1).into());
+    /// # Ok::<(), elman_run::Error>(())
+    /// ```
+    pub fn with_stream_weights(mut self, format: WeightFormat) -> Model {
+        self.stream_weights = format;
+        self
+    }
+
+    /// How streams keep the weights of the recurrent layers.
+    pub fn stream_weights(&self) -> WeightFormat {
+        self.stream_weights
     }
 
     /// Its characters.

@@ -27,11 +27,12 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// From zero state.
+    /// From zero state, with weights as [`Model::with_stream_weights`] says.
     pub fn new(model: &Model, engine: &Arc<Engine>) -> Stream {
         let table = |k: usize| (k == 0).then(|| model.embedding());
-        let stepper =
-            |(k, l): (usize, &crate::model::ModelLayer)| Stepper::new(engine, &l.layer, &l.slices(), 1, table(k));
+        let stepper = |(k, l): (usize, &crate::model::ModelLayer)| {
+            Stepper::with_weights(engine, &l.layer, &l.slices(), 1, table(k), model.stream_weights())
+        };
         let layers = model.layers().iter().enumerate().map(stepper).collect();
         let width = model.output_width();
         Stream {

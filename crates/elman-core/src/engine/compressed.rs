@@ -9,6 +9,7 @@
 use super::memory::Panels;
 use super::weights::{PackedStage, StageShape};
 use crate::algebra::Element;
+use core::fmt;
 
 /// How a [`Stepper`](super::Stepper) keeps the weights of its products.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -20,6 +21,16 @@ pub enum WeightFormat {
     Bf16,
     /// Bytes with a factor for each unit.
     Int8,
+}
+
+impl fmt::Display for WeightFormat {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            WeightFormat::Full => "full",
+            WeightFormat::Bf16 => "bf16",
+            WeightFormat::Int8 => "int8",
+        })
+    }
 }
 
 impl<F: Element> PackedStage<F> {

@@ -163,7 +163,6 @@ unsafe fn part<'a, F>(m: Matrix<F>, units: usize, panel: usize, row: usize) -> &
     unsafe { core::slice::from_raw_parts(m.at(panel, row), units) }
 }
 
-#[expect(clippy::mut_from_ref, reason = "the matrix is an address")]
 unsafe fn part_mut<'a, F>(m: Matrix<F>, units: usize, panel: usize, row: usize) -> &'a mut [F] {
     // SAFETY: as above; who writes which row is the caller's promise.
     unsafe { core::slice::from_raw_parts_mut(m.at(panel, row), units) }

@@ -2,6 +2,7 @@
 
 use crate::settings::{Setting, Settings};
 use crate::{Error, Observer, RunDir, Stop};
+use elman_core::engine::WeightFormat;
 use elman_run::nearest;
 use std::path::{Path, PathBuf};
 
@@ -96,6 +97,8 @@ pub struct Evaluation<'a> {
     pub data: Option<PathBuf>,
     /// The best model instead of the last.
     pub best: bool,
+    /// How the weights of recurrent layers are kept.
+    pub weights: WeightFormat,
     /// Threads; 0: all.
     pub threads: usize,
     /// Set from outside to stop.
@@ -162,7 +165,19 @@ pub fn open<'a>(path: &Path, stop: &'a Stop) -> Result<(&'static Task, Evaluatio
     let mut settings = Settings::new(task.settings);
     settings.read(&dir.config(), task.name)?;
     settings.complete();
-    Ok((task, Evaluation { dir, settings, fingerprint, data: None, best: false, threads: 0, stop }))
+    Ok((
+        task,
+        Evaluation {
+            dir,
+            settings,
+            fingerprint,
+            data: None,
+            best: false,
+            weights: WeightFormat::Full,
+            threads: 0,
+            stop,
+        },
+    ))
 }
 
 #[cfg(test)]

@@ -40,9 +40,9 @@ pub fn score(
 
 /// `elman eval`.
 pub fn eval(evaluation: &Evaluation, observer: &mut dyn Observer) -> Result<Report, Error> {
-    let Evaluation { dir, settings, fingerprint, data, best, threads, stop } = evaluation;
+    let Evaluation { dir, settings, fingerprint, data, best, weights, threads, stop } = evaluation;
     let path = if *best { dir.best() } else { dir.model() };
-    let model = Model::load(&path)?;
+    let model = Model::load(&path)?.with_stream_weights(*weights);
     let (text, part, what) = match data {
         Some(path) => {
             let text = Text::open(path)?;
@@ -84,6 +84,7 @@ pub fn eval(evaluation: &Evaluation, observer: &mut dyn Observer) -> Result<Repo
     report.json.insert("model".into(), path.display().to_string().into());
     report.json.insert("data".into(), text.path().display().to_string().into());
     report.json.insert("part".into(), what.into());
+    report.json.insert("weights".into(), weights.to_string().into());
     add(&score, &mut report.json);
     Ok(report)
 }
