@@ -50,14 +50,8 @@ impl<F: Element> Segmented<F> {
             engine: Engine::with(isa, threads),
             recompute,
             workspace: SegmentWorkspace::new(),
-            output: Output { y: Vec::new(), state: Vec::new() },
-            gradients: Gradients {
-                params: Vec::new(),
-                input: Vec::new(),
-                state: Vec::new(),
-                masks: Vec::new(),
-                feeds: Vec::new(),
-            },
+            output: Output::default(),
+            gradients: Gradients::default(),
         }
     }
 }

@@ -46,14 +46,8 @@ impl<F: Element> SegmentWorkspace<F> {
             run: None,
             states: Vec::new(),
             lengths: Vec::new(),
-            output: Output { y: Vec::new(), state: Vec::new() },
-            gradients: Gradients {
-                params: Vec::new(),
-                input: Vec::new(),
-                state: Vec::new(),
-                masks: Vec::new(),
-                feeds: Vec::new(),
-            },
+            output: Output::default(),
+            gradients: Gradients::default(),
             d_state: Vec::new(),
         }
     }
