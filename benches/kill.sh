@@ -19,8 +19,8 @@ for _ in $(seq 10); do
     else
         "$elman" train char-lm --data "$text" --out killed "${options[@]}" > /dev/null 2>&1 &
     fi
-    # Up to a third of the whole run: ten of them neither finish it at once nor stay at its beginning.
-    sleep "$(((RANDOM % (took * 333)) / 1000)).$((RANDOM % 1000))"
+    # Up to a fifth of the whole run: ten of them neither finish it at once nor stay at its beginning.
+    sleep "$(((RANDOM % (took * 200)) / 1000)).$((RANDOM % 1000))"
     kill -9 $! 2> /dev/null
     wait $! 2> /dev/null
     echo "killed at: $(tail -n 1 killed/metrics.jsonl 2> /dev/null | cut -c 1-60)"
