@@ -84,7 +84,7 @@ fn main() {
     let (mut p, g) = (vec![0.1f32; 600_000], vec![0.01f32; 600_000]);
     let times = (0..count).map(|_| {
         let start = Instant::now();
-        optimiser.begin();
+        optimiser.begin(1.0);
         optimiser.update("p", 0.001, &mut p, &g);
         start.elapsed().as_secs_f64() * 1e3
     });

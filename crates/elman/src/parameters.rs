@@ -136,16 +136,6 @@ impl Gradient {
             Gradient::Host(values) => values,
         }
     }
-
-    pub fn values_mut(&mut self) -> &mut [f32] {
-        match self {
-            Gradient::Flex(tensor) => {
-                let (start, end) = tensor.layout().contiguous_offsets().expect("operands are contiguous");
-                &mut tensor.storage_mut::<f32>()[start..end]
-            }
-            Gradient::Host(values) => values,
-        }
-    }
 }
 
 /// Takes the gradient of every trained parameter, by path, in the order of the module's fields.

@@ -18,6 +18,7 @@ mod input_gradients;
 mod memory;
 mod normaliser;
 pub(crate) mod product;
+pub mod readout;
 mod recompute;
 pub mod reference;
 mod rows;

@@ -10,3 +10,6 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use optimiser::{Optimiser, Rule};
 pub use schedule::Schedule;
 pub use trainer::{BatchSource, Network, Report, TrainError, Trainer};
+
+/// Numbers that a thread takes at a time in passes over all parameters: enough to be worth a thread.
+const CHUNK: usize = 1 << 16;

@@ -5,6 +5,8 @@
 //! path and every bit of it is saved. And a tensor-by-tensor optimiser makes a dozen passes over memory where one does: an
 //! Adam step of 0.6 million parameters takes 0.8 ms here and 3.7 ms with Burn's.
 
+use super::CHUNK;
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 
 /// Which rule, with its constants. Defaults are PyTorch's.
@@ -65,6 +67,8 @@ pub struct Optimiser {
     pub weight_decay: f64,
     /// Updates made so far.
     step: u64,
+    /// What every gradient of this update is multiplied by.
+    factor: f32,
     /// By parameter path, one vector for each of [`Rule::slots`].
     state: BTreeMap<String, Vec<Vec<f32>>>,
 }
@@ -72,12 +76,14 @@ pub struct Optimiser {
 impl Optimiser {
     /// An optimiser before its first update.
     pub fn new(rule: Rule, weight_decay: f64) -> Self {
-        Optimiser { rule, weight_decay, step: 0, state: BTreeMap::new() }
+        Optimiser { rule, weight_decay, step: 0, factor: 1.0, state: BTreeMap::new() }
     }
 
-    /// Begins an update: call once, then [`update`](Optimiser::update) for each parameter.
-    pub fn begin(&mut self) {
+    /// Begins an update: call once, then [`update`](Optimiser::update) for each parameter. Every gradient is multiplied by
+    /// `factor` first: that of clipping, [`clip::factor`](super::clip::factor), or 1.
+    pub fn begin(&mut self, factor: f32) {
         self.step += 1;
+        self.factor = factor;
     }
 
     /// Updates one parameter in place.
@@ -93,7 +99,8 @@ impl Optimiser {
         let state = self.state.get_mut(path).expect("inserted above");
         assert!(state.iter().all(|s| s.len() == p.len()), "optimiser state of `{path}`");
         let decay = self.weight_decay as f32;
-        let gradient = |p: f32, g: f32| if decay == 0.0 { g } else { g + decay * p };
+        let factor = self.factor;
+        let gradient = move |p: f32, g: f32| if decay == 0.0 { factor * g } else { factor * g + decay * p };
         match self.rule {
             Rule::Adam { beta1, beta2, epsilon } => {
                 let [m, v] = &mut state[..] else { unreachable!("Adam has two slots") };
@@ -103,42 +110,55 @@ impl Optimiser {
                 let correction = (1.0 - beta2.powf(step)).sqrt() as f32;
                 let (b1, b2, epsilon) = (beta1 as f32, beta2 as f32, epsilon as f32);
                 let (c1, c2) = ((1.0 - beta1) as f32, (1.0 - beta2) as f32);
-                for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
-                    let g = gradient(*p, g);
-                    *m = b1 * *m + c1 * g;
-                    *v = b2 * *v + c2 * g * g;
-                    *p -= rate * *m / (v.sqrt() / correction + epsilon);
-                }
+                let chunks = p.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
+                let chunks = chunks.zip(m.par_chunks_mut(CHUNK)).zip(v.par_chunks_mut(CHUNK));
+                chunks.for_each(|(((p, g), m), v)| {
+                    for (((p, &g), m), v) in p.iter_mut().zip(g).zip(m).zip(v) {
+                        let g = gradient(*p, g);
+                        *m = b1 * *m + c1 * g;
+                        *v = b2 * *v + c2 * g * g;
+                        *p -= rate * *m / (v.sqrt() / correction + epsilon);
+                    }
+                });
             }
             Rule::Sgd { momentum } => {
                 let (rate, momentum) = (rate as f32, momentum as f32);
+                let chunks = p.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK));
                 match state.first_mut() {
-                    None => p.iter_mut().zip(g).for_each(|(p, &g)| *p -= rate * gradient(*p, g)),
-                    Some(b) => {
+                    None => {
+                        chunks.for_each(|(p, g)| p.iter_mut().zip(g).for_each(|(p, &g)| *p -= rate * gradient(*p, g)))
+                    }
+                    Some(b) => chunks.zip(b.par_chunks_mut(CHUNK)).for_each(|((p, g), b)| {
                         // From b = 0 the first step gives b = g, as in PyTorch.
                         for ((p, &g), b) in p.iter_mut().zip(g).zip(b) {
                             *b = momentum * *b + gradient(*p, g);
                             *p -= rate * *b;
                         }
-                    }
+                    }),
                 }
             }
             Rule::RmsProp { alpha, momentum, epsilon } => {
                 let (a, c, epsilon) = (alpha as f32, (1.0 - alpha) as f32, epsilon as f32);
                 let (rate, momentum) = (rate as f32, momentum as f32);
-                let (v, b) = state.split_first_mut().expect("RMSprop has a slot");
-                for (i, ((p, &g), v)) in p.iter_mut().zip(g).zip(v).enumerate() {
-                    let g = gradient(*p, g);
+                let change = move |p: f32, g: f32, v: &mut f32| {
+                    let g = gradient(p, g);
                     *v = a * *v + c * g * g;
-                    let change = g / (v.sqrt() + epsilon);
-                    *p -= rate
-                        * match b.first_mut() {
-                            None => change,
-                            Some(b) => {
-                                b[i] = momentum * b[i] + change;
-                                b[i]
-                            }
-                        };
+                    g / (v.sqrt() + epsilon)
+                };
+                let (v, b) = state.split_first_mut().expect("RMSprop has a slot");
+                let chunks = p.par_chunks_mut(CHUNK).zip(g.par_chunks(CHUNK)).zip(v.par_chunks_mut(CHUNK));
+                match b.first_mut() {
+                    None => chunks.for_each(|((p, g), v)| {
+                        for ((p, &g), v) in p.iter_mut().zip(g).zip(v) {
+                            *p -= rate * change(*p, g, v);
+                        }
+                    }),
+                    Some(b) => chunks.zip(b.par_chunks_mut(CHUNK)).for_each(|(((p, g), v), b)| {
+                        for (((p, &g), v), b) in p.iter_mut().zip(g).zip(v).zip(b) {
+                            *b = momentum * *b + change(*p, g, v);
+                            *p -= rate * *b;
+                        }
+                    }),
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The training loop: truncated backpropagation through time with the state carried over.
 
 use super::checkpoint::{Checkpoint, CheckpointError, Entry};
-use super::clip::{clip, norm};
+use super::clip;
 use super::optimiser::Optimiser;
 use super::schedule::Schedule;
 use crate::flex::to_vec;
@@ -146,20 +146,14 @@ impl<N: Network> Trainer<N> {
         let state = state.detach();
         let mut gradients = loss.backward();
         drop(loss);
-        let mut gradients = parameters::gradients(network, &mut gradients);
-        let norm = {
-            let mut slices: Vec<&mut [f32]> = gradients.iter_mut().map(|(_, g)| g.values_mut()).collect();
-            match self.clip {
-                Some(threshold) => clip(&mut slices, threshold),
-                None => norm(slices.iter().map(|s| &**s)),
-            }
-        };
+        let gradients = parameters::gradients(network, &mut gradients);
+        let norm = clip::norm(gradients.iter().map(|(_, g)| g.values()));
         if !norm.is_finite() {
             return Err(TrainError::NotFinite { step, what: "the norm of the gradient", value: norm, rate });
         }
         let network = self.network.take().expect("back in its place after every step");
         let optimiser = &mut self.optimiser;
-        optimiser.begin();
+        optimiser.begin(self.clip.map_or(1.0, |threshold| clip::factor(norm, threshold)));
         self.network = Some(parameters::update(network, &gradients, |path, p, g| optimiser.update(path, rate, p, g)));
         self.state = Some(state);
         self.random = random;

@@ -1,0 +1,654 @@
+//! A linear readout over a vocabulary with softmax and cross-entropy, and all its gradients, a slice of words at a time.
+//!
+//! For rows y_n (H) with targets t_n, weights W (V, H), bias b (V), a reference r_n for each row and a factor c, one over the
+//! number of targets that count:
+//!
+//! ```text
+//! l_nv = W_v · y_n + b_v     e_nv = exp(l_nv - r_n)     s_n = Σ_v e_nv     loss = c Σ_n (ln s_n + r_n - l_n,t_n)
+//! f_n = c / s_n     d_y_n = f_n Σ_v e_nv W_v - c W_t_n     d_W_v = Σ_n (e_nv - s_n [v = t_n]) f_n y_n     d_b_v the same with y = 1
+//! ```
+//!
+//! The softmax is never divided by its sum: rows of y are, which are V / H times fewer. Any reference will do from which no
+//! exponential overflows. The score of the target is one unless the model gives it less than 1e-20, so that one pass over
+//! the words gives exponentials, sums and d_y; where it is not, the maximum over all words takes its place and the pass is made
+//! again. Scores stand with a row of the batch in each lane, so that nothing is needed across lanes, and W is read as it is,
+//! without packing.
+//!
+//! [`Rows`] are some rows of y and what is known of each; [`Words`] a slice of the vocabulary and its exponentials for those
+//! rows. Slices do not depend on each other within a phase, and what they sum is added in their order: any number of threads
+//! gives the same bits. The phases, each over all slices: [`Rows::load`], [`Words::exponentials`], [`Rows::take_sums`] (where that
+//! gives nothing: [`Words::maxima`], [`Rows::take_maxima`], and the exponentials again), and for the gradients [`Rows::d_y`],
+//! [`Rows::scale`], [`Words::gradients`].
+
+use super::memory::{Buffer, Matrix, Panels};
+use super::product::{Init, Product, Segment};
+use crate::algebra::Element;
+use crate::algebra::lanes::{Isa, LaneTask, Lanes, dispatch, shape};
+use core::ops::Range;
+
+/// A target that does not count: padding.
+pub const IGNORE: u32 = u32::MAX;
+
+/// Words whose scores are worked on together: those for a panel of rows stay in the first cache.
+const BLOCK: usize = 64;
+
+/// A sum of exponentials above this says that the reference is too far below the largest score.
+const FAR: f64 = 1e20;
+
+/// The most numbers that a register has.
+const MOST_LANES: usize = 16;
+
+fn panels<F: Element>(isa: Isa) -> Panels {
+    let (lanes, vectors) = shape::<F>(isa);
+    Panels { lanes, width: lanes * vectors }
+}
+
+/// The panels of `columns` for products: (first, how many, registers of each), full ones and then the last if it is not.
+fn groups(panels: Panels, columns: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    let full = columns / panels.width;
+    let rest = panels.blocks(columns - full * panels.width);
+    [(0, full, panels.vectors()), (full, 1, rest)].into_iter().filter(|&(_, count, vectors)| count * vectors > 0)
+}
+
+/// `to[k * stride + c] = from[c * columns + k]` for `rows` rows of `from`.
+fn transpose<F: Element>(from: &[F], (rows, columns): (usize, usize), to: &mut [F], stride: usize) {
+    const TILE: usize = 4;
+    let (whole_rows, whole_columns) = (rows / TILE * TILE, columns / TILE * TILE);
+    // A cache line of every row at a time.
+    for line in (0..whole_columns).step_by(MOST_LANES).map(|k| k..whole_columns.min(k + MOST_LANES)) {
+        for c in (0..whole_rows).step_by(TILE) {
+            for k in line.clone().step_by(TILE) {
+                // Lengths that the compiler knows become shuffles of registers.
+                let tile: [&[F; TILE]; TILE] =
+                    core::array::from_fn(|i| from[(c + i) * columns + k..].first_chunk().expect("a tile"));
+                for j in 0..TILE {
+                    to[(k + j) * stride + c..][..TILE].copy_from_slice(&tile.map(|row| row[j]));
+                }
+            }
+        }
+    }
+    for k in 0..columns {
+        for c in if k < whole_columns { whole_rows } else { 0 }..rows {
+            to[k * stride + c] = from[c * columns + k];
+        }
+    }
+}
+
+/// A sum of products, in strands that need not wait for each other; the order is fixed.
+fn dot<F: Element>(a: &[F], b: &[F]) -> F {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<MOST_LANES>(), b.as_chunks::<MOST_LANES>());
+    let mut strands = [F::constant(0.0); MOST_LANES];
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..MOST_LANES {
+            strands[i] = strands[i] + a[i] * b[i];
+        }
+    }
+    let rest = a_rest.iter().zip(b_rest).fold(F::constant(0.0), |sum, (&a, &b)| sum + a * b);
+    strands.iter().fold(rest, |sum, &strand| sum + strand)
+}
+
+/// Some rows of a batch.
+pub struct Rows<F> {
+    isa: Isa,
+    panels: Panels,
+    count: usize,
+    width: usize,
+    /// [panel of rows][unit][row].
+    across: Buffer<F>,
+    /// y times each row's factor: [panel of units][row][unit].
+    scaled: Buffer<F>,
+    targets: Vec<u32>,
+    // One for each row, with the padding of the last panel; sums and factors once they are known.
+    reference: Vec<F>,
+    sum: Vec<F>,
+    factor: Vec<F>,
+    /// Whether the references are the maxima.
+    exact: bool,
+    /// Whether `scaled` is of these rows.
+    is_scaled: bool,
+}
+
+impl<F: Element> Rows<F> {
+    /// No rows yet.
+    pub fn new(isa: Isa) -> Self {
+        Rows {
+            isa,
+            panels: panels::<F>(isa),
+            count: 0,
+            width: 0,
+            across: Buffer::default(),
+            scaled: Buffer::default(),
+            targets: Vec::new(),
+            reference: Vec::new(),
+            sum: Vec::new(),
+            factor: Vec::new(),
+            exact: false,
+            is_scaled: false,
+        }
+    }
+
+    /// Rows that one call of [`d_y`](Rows::d_y) makes.
+    pub fn per_panel(&self) -> usize {
+        self.panels.width
+    }
+
+    /// Takes rows `y` (N, H) with their N targets, each below V or [`IGNORE`]; `weight` (V, H) and `bias` (V) give the
+    /// references.
+    ///
+    /// # Panics
+    /// If there are no targets, one is not a word, or a slice has another size.
+    #[track_caller]
+    pub fn load(&mut self, y: &[F], targets: &[u32], weight: &[F], bias: &[F]) {
+        assert!(
+            !targets.is_empty() && y.len().is_multiple_of(targets.len()),
+            "y is not (N, H) for {} targets",
+            targets.len()
+        );
+        (self.count, self.width) = (targets.len(), y.len() / targets.len());
+        let (h, w, count) = (self.width, self.panels.width, self.panels.count(self.count));
+        assert!(weight.len() == bias.len() * h, "weight is not ({}, {h})", bias.len());
+        self.targets.clear();
+        self.targets.extend_from_slice(targets);
+        let to = self.across.room(count * h * w);
+        // SAFETY: the room was just made, and is numbers.
+        let to = unsafe { core::slice::from_raw_parts_mut(to, count * h * w) };
+        for (panel, y) in to.chunks_exact_mut(h * w).zip(y.chunks(h * w)) {
+            let rows = y.len() / h;
+            transpose(y, (rows, h), panel, w);
+            panel.chunks_exact_mut(w).for_each(|unit| unit[rows..].fill(F::constant(0.0)));
+        }
+        self.reference.clear();
+        self.reference.extend(y.chunks_exact(h).zip(targets).map(|(y, &target)| {
+            let word = if target == IGNORE { 0 } else { target as usize };
+            assert!(word < bias.len(), "target {target} is not below the vocabulary's size {}", bias.len());
+            bias[word] + dot(y, &weight[word * h..][..h])
+        }));
+        self.reference.resize(count * w, F::constant(0.0));
+        (self.exact, self.is_scaled) = (false, false);
+        self.sum.clear();
+        self.factor.clear();
+    }
+
+    /// Takes the maxima of all scores for references, from every slice's.
+    ///
+    /// # Panics
+    /// If a slice has not taken its maxima for these rows.
+    #[track_caller]
+    pub fn take_maxima(&mut self, words: &[Words<F>]) {
+        self.reference.fill(F::constant(f64::NEG_INFINITY));
+        for slice in words {
+            slice.check(self, slice.max.len());
+            for (max, &other) in self.reference.iter_mut().zip(&slice.max) {
+                if other > *max {
+                    *max = other;
+                }
+            }
+        }
+        self.exact = true;
+    }
+
+    /// The sums of all exponentials from every slice's, and the factors `c` over them. Returns the sum of the rows' losses in
+    /// nats; none where a reference is too far from the largest score.
+    ///
+    /// # Panics
+    /// If a slice has not made its exponentials for these rows.
+    #[track_caller]
+    pub fn take_sums(&mut self, words: &[Words<F>], c: F) -> Option<f64> {
+        self.sum.clear();
+        self.sum.resize(self.reference.len(), F::constant(0.0));
+        for slice in words {
+            slice.check(self, slice.sum.len());
+            self.sum.iter_mut().zip(&slice.sum).for_each(|(sum, &other)| *sum = *sum + other);
+        }
+        // NaN is not near either.
+        let near = self.sum[..self.count].iter().all(|sum| sum.to_f64() < FAR);
+        if !near && !self.exact {
+            return None;
+        }
+        self.factor.clear();
+        self.factor.resize(self.sum.len(), F::constant(0.0));
+        let mut loss = 0.0;
+        for (n, &target) in self.targets.iter().enumerate().filter(|&(_, &target)| target != IGNORE) {
+            self.factor[n] = c / self.sum[n];
+            let slice = words.iter().find(|w| w.range.contains(&(target as usize))).expect("targets are words");
+            loss += self.sum[n].to_f64().ln() + self.reference[n].to_f64() - slice.at_target[n].to_f64();
+        }
+        Some(loss)
+    }
+
+    /// The gradient by the rows of y that panel `panel` holds, at most [`per_panel`](Rows::per_panel), into `out` (rows, H).
+    /// `weight` is all of W and `c` as in [`take_sums`](Rows::take_sums).
+    ///
+    /// # Panics
+    /// If a slice has not made its exponentials with `gradient` for these rows, or the sums have not been taken.
+    #[track_caller]
+    pub fn d_y(&self, words: &[Words<F>], weight: &[F], c: F, panel: usize, out: &mut [F]) {
+        let (h, w) = (self.width, self.panels.width);
+        assert!(self.factor.len() >= (panel + 1) * w, "sums before d_y");
+        words.iter().for_each(|slice| slice.check(self, slice.d_y_len));
+        let mut sums = Buffer::<F>::default();
+        let to = Matrix { ptr: sums.room(h * w), rows: h, width: w };
+        let parts: Vec<*const F> =
+            words.iter().map(|slice| slice.d_y.ptr().wrapping_add(panel * h * w).cast_const()).collect();
+        let factor = self.factor[panel * w..].as_ptr();
+        // SAFETY: every part has h rows of a panel, and so has the room just made; factors are padded.
+        unsafe { dispatch(self.isa, WeightedSum { parts: &parts, factor, out: to, vectors: self.panels.vectors() }) };
+        // SAFETY: the room is numbers.
+        let sums = unsafe { core::slice::from_raw_parts(to.ptr, h * w) };
+        if out.len() == h * w {
+            transpose(sums, (h, w), out, h);
+        } else {
+            out.chunks_exact_mut(h).enumerate().for_each(|(row, out)| (0..h).for_each(|k| out[k] = sums[k * w + row]));
+        }
+        let targets = self.targets[panel * w..].iter().zip(out.chunks_exact_mut(h));
+        for (&target, out) in targets.filter(|&(&target, _)| target != IGNORE) {
+            let weight = &weight[target as usize * h..][..h];
+            out.iter_mut().zip(weight).for_each(|(out, &weight)| *out = *out - c * weight);
+        }
+    }
+
+    /// Multiplies the rows `y`, those that were loaded, by their factors for [`Words::gradients`].
+    ///
+    /// # Panics
+    /// If `y` has another size.
+    #[track_caller]
+    pub fn scale(&mut self, y: &[F]) {
+        let (n, h, w) = (self.count, self.width, self.panels.width);
+        assert!(y.len() == n * h && !self.factor.is_empty(), "y is not ({n}, {h}), or sums have not been taken");
+        self.is_scaled = true;
+        let count = self.panels.count(h);
+        let to = self.scaled.room(count * n * w);
+        // SAFETY: the room was just made, and is numbers.
+        let to = unsafe { core::slice::from_raw_parts_mut(to, count * n * w) };
+        for (p, panel) in to.chunks_exact_mut(n * w).enumerate() {
+            let depth = self.panels.depth(h, p);
+            for ((to, y), &factor) in panel.chunks_exact_mut(w).zip(y.chunks_exact(h)).zip(&self.factor) {
+                let (to, padding) = to.split_at_mut(depth);
+                to.iter_mut().zip(&y[p * w..]).for_each(|(to, &y)| *to = factor * y);
+                padding.fill(F::constant(0.0));
+            }
+        }
+    }
+}
+
+/// A slice of the vocabulary: its exponentials for some rows, and what follows from them.
+pub struct Words<F> {
+    range: Range<usize>,
+    /// N and H of the rows.
+    rows: (usize, usize),
+    /// [panel of rows][word][row]: scores, then their exponentials.
+    scores: Buffer<F>,
+    /// This slice's Σ_v e_nv W_v: [panel of rows][unit][row].
+    d_y: Buffer<F>,
+    /// What is left of a row of d_W behind its last whole register.
+    rest: Buffer<F>,
+    // One for each row, with the padding of the last panel; empty where they are not known. So is `d_y` at length 0.
+    max: Vec<F>,
+    sum: Vec<F>,
+    at_target: Vec<F>,
+    d_y_len: usize,
+}
+
+impl<F: Element> Default for Words<F> {
+    fn default() -> Self {
+        Words {
+            range: 0..0,
+            rows: (0, 0),
+            scores: Buffer::default(),
+            d_y: Buffer::default(),
+            rest: Buffer::default(),
+            max: Vec::new(),
+            sum: Vec::new(),
+            at_target: Vec::new(),
+            d_y_len: 0,
+        }
+    }
+}
+
+impl<F: Element> Words<F> {
+    /// Panics unless something of length `known` is known of these rows.
+    #[track_caller]
+    fn check(&self, rows: &Rows<F>, known: usize) {
+        assert!(self.rows == (rows.count, rows.width) && known > 0, "a phase before its time, or other rows");
+    }
+
+    fn matrix(&self, rows: &Rows<F>) -> Matrix<F> {
+        Matrix { ptr: self.scores.ptr(), rows: self.range.len(), width: rows.panels.width }
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<F> {
+        let count = self.range.len();
+        (0..count).step_by(BLOCK).map(move |start| start..count.min(start + BLOCK))
+    }
+
+    /// The slice becomes words `first ..`, of which nothing is known.
+    #[track_caller]
+    fn begin(&mut self, rows: &Rows<F>, first: usize, weight: &[F], bias: &[F]) {
+        let h = rows.width;
+        assert!(weight.len() == bias.len() * h, "weight of {} words is not (words, {h})", bias.len());
+        (self.range, self.rows) = (first..first + bias.len(), (rows.count, h));
+        self.scores.room(rows.reference.len() * bias.len());
+        self.d_y_len = 0;
+        [&mut self.max, &mut self.sum, &mut self.at_target].into_iter().for_each(Vec::clear);
+    }
+
+    /// The scores of a block of words, without bias, for a panel of rows.
+    unsafe fn scores(&self, rows: &Rows<F>, panel: usize, block: Range<usize>, weight: &[F]) {
+        let (h, panels) = (rows.width, rows.panels);
+        let segment = Segment {
+            a: weight[block.start * h..].as_ptr(),
+            row: h,
+            column: 1,
+            b: rows.across.ptr().wrapping_add(panel * h * panels.width).cast_const(),
+            depth: h,
+            next: 0,
+        };
+        let product = Product {
+            rows: block.len(),
+            panels: 1,
+            vectors: panels.blocks(panels.depth(rows.count, panel)),
+            width: panels.width,
+            init: Init::Zero,
+            init_next: 0,
+            segments: &[segment],
+            out: self.matrix(rows).at(panel, block.start),
+            out_stride: panels.width,
+            out_next: 0,
+            scales: core::ptr::null(),
+        };
+        // SAFETY: weights have H columns, the rows' panels H rows, and the scores a row for each word.
+        unsafe { product.run(rows.isa) };
+    }
+
+    /// The largest score of each row among words `first ..` of `weight` (words, H) and `bias` (words).
+    ///
+    /// # Panics
+    /// If `weight` has another size.
+    #[track_caller]
+    pub fn maxima(&mut self, rows: &Rows<F>, first: usize, weight: &[F], bias: &[F]) {
+        self.begin(rows, first, weight, bias);
+        self.max.resize(rows.reference.len(), F::constant(f64::NEG_INFINITY));
+        for panel in 0..rows.panels.count(rows.count) {
+            for block in self.blocks() {
+                let place = (panel, block.clone(), rows.panels.blocks(rows.panels.depth(rows.count, panel)));
+                let max = self.max[panel * rows.panels.width..].as_mut_ptr();
+                // SAFETY: the block's scores for the panel stand there once they are made; maxima are padded.
+                unsafe {
+                    self.scores(rows, panel, block, weight);
+                    dispatch(rows.isa, Maxima { scores: self.matrix(rows), place, bias, max });
+                }
+            }
+        }
+    }
+
+    /// Exponentials of the scores of words `first ..` of `weight` (words, H) and `bias` (words) over the rows' references, and
+    /// their sums; with `gradient` also their products with the weights, for [`Rows::d_y`].
+    ///
+    /// # Panics
+    /// If `weight` has another size.
+    #[track_caller]
+    pub fn exponentials(&mut self, rows: &Rows<F>, first: usize, weight: &[F], bias: &[F], gradient: bool) {
+        self.begin(rows, first, weight, bias);
+        let (h, panels) = (rows.width, rows.panels);
+        let padded = rows.reference.len();
+        self.sum.resize(padded, F::constant(0.0));
+        self.at_target.resize(padded, F::constant(0.0));
+        if gradient {
+            self.d_y_len = padded * h;
+            self.d_y.room(self.d_y_len);
+        }
+        let scores = self.matrix(rows);
+        for panel in 0..panels.count(rows.count) {
+            let row = panel * panels.width;
+            let vectors = panels.blocks(panels.depth(rows.count, panel));
+            for block in self.blocks() {
+                // SAFETY: the block's scores for the panel stand there once they are made; references and sums are padded.
+                unsafe {
+                    self.scores(rows, panel, block.clone(), weight);
+                    self.keep_targets(rows, panel, block.clone(), bias);
+                    let (reference, sum) = (rows.reference[row..].as_ptr(), self.sum[row..].as_mut_ptr());
+                    let place = (panel, block.clone(), vectors);
+                    dispatch(rows.isa, Exponentials { scores, place, bias, reference, sum });
+                }
+                if !gradient {
+                    continue;
+                }
+                let out = self.d_y.ptr().wrapping_add(row * h);
+                let segment = Segment {
+                    a: weight[block.start * h..].as_ptr(),
+                    row: 1,
+                    column: h,
+                    b: scores.at(panel, block.start).cast_const(),
+                    depth: block.len(),
+                    next: 0,
+                };
+                let before = Init::Rows { ptr: out.cast_const(), stride: panels.width };
+                let product = Product {
+                    rows: h,
+                    panels: 1,
+                    vectors,
+                    width: panels.width,
+                    init: if block.start == 0 { Init::Zero } else { before },
+                    init_next: 0,
+                    segments: &[segment],
+                    out,
+                    out_stride: panels.width,
+                    out_next: 0,
+                    scales: core::ptr::null(),
+                };
+                // SAFETY: the block has a row of weights and of exponentials for each word; `d_y` a row for each unit.
+                unsafe { product.run(rows.isa) };
+            }
+        }
+    }
+
+    /// Keeps the scores of the targets among a block of words.
+    unsafe fn keep_targets(&mut self, rows: &Rows<F>, panel: usize, block: Range<usize>, bias: &[F]) {
+        let scores = self.matrix(rows);
+        let first = panel * rows.panels.width;
+        for c in 0..rows.panels.depth(rows.count, panel) {
+            let word = (rows.targets[first + c] as usize).wrapping_sub(self.range.start);
+            if block.contains(&word) {
+                // SAFETY: a score for each word of the block and row of the panel.
+                self.at_target[first + c] = unsafe { *scores.at(panel, word).add(c) } + bias[word];
+            }
+        }
+    }
+
+    /// The gradients by the words' weights (words, H) and biases (words); with `add` they are added to what is there. The rows
+    /// have been [scaled](Rows::scale).
+    ///
+    /// # Panics
+    /// If a slice has another size.
+    #[track_caller]
+    pub fn gradients(&mut self, rows: &Rows<F>, d_weight: &mut [F], d_bias: &mut [F], add: bool) {
+        let (h, panels, scores, words) = (rows.width, rows.panels, self.matrix(rows), self.range.len());
+        assert!(d_weight.len() == words * h && d_bias.len() == words, "gradients of other words");
+        self.check(rows, if rows.is_scaled { self.sum.len() } else { 0 });
+        for (n, &target) in rows.targets.iter().enumerate() {
+            if self.range.contains(&(target as usize)) {
+                let score = scores.at(n / panels.width, target as usize - self.range.start);
+                // SAFETY: an exponential for each word and row.
+                unsafe { *score.add(n % panels.width) = *score.add(n % panels.width) - rows.sum[n] };
+            }
+        }
+        // Whole registers of d_W are written in place; behind the last one begins the next word's row.
+        let whole = h / panels.lanes * panels.lanes;
+        let rest = self.rest.room(BLOCK * panels.width);
+        let mut segments = Vec::new();
+        for block in self.blocks() {
+            segments.clear();
+            segments.extend((0..panels.count(rows.count)).map(|panel| Segment {
+                a: scores.at(panel, block.start).cast_const(),
+                row: panels.width,
+                column: 1,
+                b: rows.scaled.ptr().wrapping_add(panel * panels.width * panels.width).cast_const(),
+                depth: panels.depth(rows.count, panel),
+                next: rows.count * panels.width,
+            }));
+            let mut product = Product {
+                rows: block.len(),
+                panels: 0,
+                vectors: 0,
+                width: panels.width,
+                init: Init::Zero,
+                init_next: panels.width,
+                segments: &[],
+                out: core::ptr::null_mut(),
+                out_stride: h,
+                out_next: panels.width,
+                scales: core::ptr::null(),
+            };
+            let from = |panel: usize, column: usize| -> Vec<Segment<F>> {
+                let shift = panel * rows.count * panels.width + column;
+                segments.iter().map(|&s| Segment { b: s.b.wrapping_add(shift), ..s }).collect()
+            };
+            for (panel, count, vectors) in groups(panels, whole) {
+                let segments = from(panel, 0);
+                product.out = d_weight[block.start * h + panel * panels.width..].as_mut_ptr();
+                if add {
+                    product.init = Init::Rows { ptr: product.out.cast_const(), stride: h };
+                }
+                // SAFETY: these registers end before the row of d_W does.
+                unsafe { Product { panels: count, vectors, segments: &segments, ..product }.run(rows.isa) };
+            }
+            if whole < h {
+                let segments = from(whole / panels.width, whole % panels.width);
+                // SAFETY: as in `Rows::scale`.
+                let rest = unsafe { core::slice::from_raw_parts_mut(rest, block.len() * panels.lanes) };
+                let parts = rest.chunks_exact_mut(panels.lanes).zip(d_weight[block.start * h..].chunks_exact_mut(h));
+                if add {
+                    parts.for_each(|(rest, row)| rest[..h - whole].copy_from_slice(&row[whole..]));
+                    product.init = Init::Rows { ptr: rest.as_ptr(), stride: panels.lanes };
+                }
+                let out = rest.as_mut_ptr();
+                let last =
+                    Product { panels: 1, vectors: 1, segments: &segments, out, out_stride: panels.lanes, ..product };
+                // SAFETY: `rest` has a register for each word of the block.
+                unsafe { last.run(rows.isa) };
+                let parts = rest.chunks_exact(panels.lanes).zip(d_weight[block.start * h..].chunks_exact_mut(h));
+                parts.for_each(|(rest, row)| row[whole..].copy_from_slice(&rest[..h - whole]));
+            }
+        }
+        let factor = rows.factor.as_ptr();
+        // SAFETY: scores and factors as above.
+        unsafe { dispatch(rows.isa, BiasGradient { scores, factor, d_bias, add, panels, columns: rows.count }) };
+    }
+}
+
+/// Maxima over a block of words, for each row of a panel; NaN is passed over (the sum will have it).
+struct Maxima<'a, F> {
+    scores: Matrix<F>,
+    /// Panel, words, registers.
+    place: (usize, Range<usize>, usize),
+    bias: &'a [F],
+    max: *mut F,
+}
+
+impl<F: Element> LaneTask<F> for Maxima<'_, F> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<Element = F>>(self) {
+        let (panel, block, vectors) = self.place;
+        for shift in (0..vectors).map(|v| v * V::COUNT) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let mut max = V::load(self.max.add(shift));
+                for word in block.clone() {
+                    let score = V::load(self.scores.at(panel, word).add(shift)) + V::splat(self.bias[word]);
+                    max = score.max_or(max);
+                }
+                max.store(self.max.add(shift));
+            }
+        }
+    }
+}
+
+/// Exponentials of a block of words, added up for each row of a panel.
+struct Exponentials<'a, F> {
+    scores: Matrix<F>,
+    /// Panel, words, registers.
+    place: (usize, Range<usize>, usize),
+    bias: &'a [F],
+    reference: *const F,
+    sum: *mut F,
+}
+
+impl<F: Element> LaneTask<F> for Exponentials<'_, F> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<Element = F>>(self) {
+        let (panel, block, vectors) = self.place;
+        for shift in (0..vectors).map(|v| v * V::COUNT) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                let reference = V::load(self.reference.add(shift));
+                let mut sum = V::constant(0.0);
+                for word in block.clone() {
+                    let at = self.scores.at(panel, word).add(shift);
+                    let e = (V::load(at) + V::splat(self.bias[word]) - reference).exp();
+                    sum = sum + e;
+                    e.store(at);
+                }
+                (V::load(self.sum.add(shift)) + sum).store(self.sum.add(shift));
+            }
+        }
+    }
+}
+
+/// The sum of matrices of a panel, each column times its factor.
+struct WeightedSum<'a, F> {
+    parts: &'a [*const F],
+    factor: *const F,
+    out: Matrix<F>,
+    vectors: usize,
+}
+
+impl<F: Element> LaneTask<F> for WeightedSum<'_, F> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<Element = F>>(self) {
+        for k in 0..self.out.rows {
+            for shift in (0..self.vectors).map(|v| v * V::COUNT) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let mut sum = V::constant(0.0);
+                    for part in self.parts {
+                        sum = sum + V::load(part.add(k * self.out.width + shift));
+                    }
+                    (sum * V::load(self.factor.add(shift))).store(self.out.at(0, k).add(shift));
+                }
+            }
+        }
+    }
+}
+
+/// Sums over rows of exponentials times their row's factor, for each word.
+struct BiasGradient<'a, F> {
+    scores: Matrix<F>,
+    factor: *const F,
+    d_bias: &'a mut [F],
+    add: bool,
+    panels: Panels,
+    columns: usize,
+}
+
+impl<F: Element> LaneTask<F> for BiasGradient<'_, F> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<Element = F>>(self) {
+        for (word, d_bias) in self.d_bias.iter_mut().enumerate() {
+            let mut sum = V::constant(0.0);
+            for register in 0..self.panels.blocks(self.columns) {
+                let column = register * V::COUNT;
+                let (panel, shift) = (column / self.panels.width, column % self.panels.width);
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let e = V::load(self.scores.at(panel, word).add(shift));
+                    sum = e.mul_add(V::load(self.factor.add(column)), sum);
+                }
+            }
+            let mut lanes = [F::constant(0.0); MOST_LANES];
+            // SAFETY: no register has more lanes.
+            unsafe { sum.store(lanes.as_mut_ptr()) };
+            let start = if self.add { *d_bias } else { F::constant(0.0) };
+            *d_bias = lanes[..V::COUNT].iter().fold(start, |all, &lane| all + lane);
+        }
+    }
+}
