@@ -409,11 +409,7 @@ pub(super) fn backward<F: Element>(
         "backward needs the workspace of the forward run of the same layer and sequence (T, B, lengths, direction, masks)"
     );
     assert!(d_y.len() == steps * batch * layer.output_width(), "d_y is not (T, B, output width)");
-    let zero = F::constant(0.0);
-    let resize = |v: &mut Vec<F>, len: usize| {
-        v.clear();
-        v.resize(len, zero);
-    };
+    let resize = |v: &mut Vec<F>, len: usize| team.zeros(v, len);
     out.params.resize(layer.parameters().len(), Vec::new());
     for (d, p) in out.params.iter_mut().zip(layer.parameters()) {
         resize(d, p.len());

@@ -482,8 +482,7 @@ pub(super) fn forward<F: Element>(
     scatter_inputs(layer, seq, ws);
     let size = seq.steps * seq.batch * layer.output_width();
     if out.y.len() != size {
-        out.y.clear();
-        out.y.resize(size, F::constant(0.0));
+        team.zeros(&mut out.y, size);
     } else if seq.lengths.is_some() {
         out.y.fill(F::constant(0.0));
     }

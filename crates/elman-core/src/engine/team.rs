@@ -1,5 +1,7 @@
 //! A team of threads that works on one sequence in lock step.
 
+use super::forward::Shared as Address;
+use crate::algebra::Element;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -131,6 +133,30 @@ impl Team {
             shared.phase.bump();
         } else {
             shared.phase.wait_past(phase);
+        }
+    }
+}
+
+/// From this length on, zeros are written by all threads.
+const LARGE: usize = 1 << 16;
+
+impl Team {
+    /// Makes `values` a list of `len` zeros.
+    pub fn zeros<F: Element>(&self, values: &mut Vec<F>, len: usize) {
+        values.clear();
+        if len < LARGE || self.threads == 1 {
+            return values.resize(len, F::constant(0.0));
+        }
+        values.reserve_exact(len);
+        let start = Address(values.as_mut_ptr());
+        // SAFETY: there is room for `len` numbers, of which each thread writes its own share.
+        unsafe {
+            self.run(&|thread| {
+                for i in share(len, self.threads, thread) {
+                    start.get().add(i).write(F::constant(0.0));
+                }
+            });
+            values.set_len(len);
         }
     }
 }

@@ -94,7 +94,10 @@ struct ReadoutGradients {
 
 impl ReadoutGradients {
     fn zeros(rows: usize, words: usize, width: usize) -> Self {
-        ReadoutGradients { y: vec![0.0; rows * width], weight: vec![0.0; words * width], bias: vec![0.0; words] }
+        // Written by all threads: the page is then in the cache of one that needs it soon.
+        let mut weight = Vec::new();
+        weight.par_extend(rayon::iter::repeat_n(0.0, words * width));
+        ReadoutGradients { y: vec![0.0; rows * width], weight, bias: vec![0.0; words] }
     }
 }
 
