@@ -92,7 +92,7 @@ mod tiles {
             if M == 2 && N == 2 {
                 sums::<T, 3>(t, block, row + TILE, column + TILE, false);
             }
-            let mut a = block.a.add(row / TILE * block.chunks * TILE_SIZE);
+            let mut a = block.a.wrapping_add(row / TILE * block.chunks * TILE_SIZE);
             for strip in block.strips {
                 let mut b = strip.b.add(column);
                 for _ in 0..strip.chunks() {

@@ -103,7 +103,7 @@ mod x86 {
             let mut a = [block.a; M];
             for m in 0..M {
                 let r = row + m;
-                a[m] = block.a.add(r / TILE * block.chunks * TILE_SIZE + r % TILE * TILE);
+                a[m] = block.a.wrapping_add(r / TILE * block.chunks * TILE_SIZE + r % TILE * TILE);
                 for n in 0..N {
                     sum[m][n] = _mm512_loadu_ps(block.c.add(r * block.stride + n * TILE));
                 }

@@ -24,7 +24,7 @@ pub(super) unsafe fn run(block: &Block) {
         unsafe {
             let c = core::slice::from_raw_parts_mut(block.c.add(row * block.stride), columns);
             sums[..columns].copy_from_slice(c);
-            let mut tile = block.a.add(row / TILE * chunks * TILE_SIZE + row % TILE * TILE);
+            let mut tile = block.a.wrapping_add(row / TILE * chunks * TILE_SIZE + row % TILE * TILE);
             for strip in block.strips {
                 for pair in 0..strip.pairs {
                     let a = *tile.add(pair / TILE * TILE_SIZE + pair % TILE);
