@@ -30,8 +30,10 @@
 //! all kernels alike; the plain kernel keeps denormal sums, a difference of at most 2^-126 a step of the chain.
 //!
 //! **Not run on real hardware yet.** Both kernels of instructions were written on a processor that has neither. Their loops
-//! are tested with the instructions replaced by what the manual says they compute, and `check.rs` compares each with the
-//! plain kernel on the processor it is to run on, before its first use: one that disagrees is not used.
+//! are tested with the instructions replaced by what the manual says they compute. Their machine code was run once under an
+//! emulator of both instruction sets, with the bits that the manual asks for; asking the system for permission was not. So
+//! `check.rs` compares each with the plain kernel on the processor it is to run on, before its first use: one that disagrees is not
+//! used.
 
 mod amx;
 mod avx512;
