@@ -35,7 +35,7 @@ pub(super) unsafe fn run(block: &Block) {
 }
 
 /// What the kernel needs of tile registers 0 to 7, each of 16 rows of 16 words.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", any(target_os = "linux", test)))]
 trait Tiles {
     /// Loads 16 rows of 16 words, `stride` words apart.
     ///
@@ -48,7 +48,7 @@ trait Tiles {
     unsafe fn dot<const C: usize, const A: usize, const B: usize>(&mut self);
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", any(target_os = "linux", test)))]
 mod tiles {
     use super::super::{Block, TILE, TILE_SIZE};
     use super::Tiles;
