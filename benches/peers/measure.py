@@ -23,6 +23,7 @@ class Timed:
     turns: list[float] = field(default_factory=list)
     operations: float = 0.0
     bytes: float = 0.0
+    ran: str = ""  # the precision, where the work asked for one
     error: str = ""
     id: str = ""
     calls: int = 1
@@ -58,6 +59,7 @@ class Bench:
             timed.error = str(failure)
             return {}
         timed.operations = answer.get("operations", timed.operations)
+        timed.ran = answer.get("ran", timed.ran)
         return answer
 
     def check(self, row, elman, engine, peers):

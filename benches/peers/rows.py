@@ -124,6 +124,18 @@ def masks():
     yield Row("lstm 100,64,256, recurrent mask", module(work), peers, engine(work), share=True)
 
 
+def mixed():
+    """Products in bf16 where a processor has instructions for them; elsewhere Elman runs f32, and the table says so."""
+    for h in (256, 512):
+        plain = layer("lstm", 100, 64, h)
+        work = {**plain, "precision": "bf16"}
+        # Numbers of 8 bits: 2^-8 an operand, and autocast keeps the output in them as well.
+        peers = [Peer("elman, f32", [module(plain)], tolerance=2e-2)]
+        for name, worker in [("default", "torch"), ("tuned", "torch tuned")]:
+            peers.append(torch(f"torch autocast, {name}", [worker], onednn(work), tolerance=5e-2))
+        yield Row(f"lstm 100,64,{h}, bf16", module(work), peers, engine(work))
+
+
 def language_models():
     """Whole steps: embedding, layers, readout, loss, clipping at 5, optimiser, state carried over."""
     char = {"V": 65, "H": 256, "layers": 1, "T": 100, "B": 64, "rule": "adam", "rate": 0.002}
@@ -175,7 +187,7 @@ def long_sequences():
 
 
 def all_rows():
-    groups = [layers, cells, lengths, masks, language_models, steps, long_sequences]
+    groups = [layers, cells, lengths, masks, mixed, language_models, steps, long_sequences]
     return [row for group in groups for row in group()]
 
 

@@ -39,8 +39,9 @@ def ratio(elman, peer, best):
 
 def lines(row, elman, engine, products, peers):
     """The lines of a row."""
+    name = f"{row.name} (elman ran {elman.ran})" if elman.ran else row.name
     if not elman.turns:
-        return [line([row.name, "", elman.error or "not measured"] + [""] * (len(HEAD) - 3))]
+        return [line([name, "", elman.error or "not measured"] + [""] * (len(HEAD) - 3))]
     own = quantity(elman.value, row.measure)
     bare = [quantity(e.value, row.measure) if e.turns else e.error for e in engine]
     rate, share, result = "", "", []
@@ -54,11 +55,11 @@ def lines(row, elman, engine, products, peers):
         if row.share_at_least:
             met = "yes" if part >= row.share_at_least else "**no**"
             peak = f"{fastest.operations / fastest.value / 1e9:.0f} GF/s"
-            cells = [row.name, "torch.mm", own, *(bare or [""]), peak, share]
+            cells = [name, "torch.mm", own, *(bare or [""]), peak, share]
             result.append(line([*cells, f">= {row.share_at_least:.0%}", met, rate, share]))
     for peer, settings in peers:
         done = [s for s in settings if s.turns]
-        cells = [row.name, peer.label, own, *(bare or [""])]
+        cells = [name, peer.label, own, *(bare or [""])]
         if done:
             best = min(done, key=lambda s: s.value)
             cells += [quantity(best.value, row.measure), *ratio(elman, peer, best), rate, share]

@@ -38,6 +38,7 @@ class Layer:
         self.x = torch.from_numpy(values("x", (t, b, i))).requires_grad_()
         self.lengths = torch.tensor(spec["lengths"]) if spec.get("lengths") else None
         self.d_y = torch.ones(t, b, h)
+        self.mixed = spec.get("precision") == "bf16"
 
     def run(self):
         with flags(self.spec):
@@ -46,16 +47,17 @@ class Layer:
             x = self.x
             if self.lengths is not None:
                 x = nn.utils.rnn.pack_padded_sequence(x, self.lengths, enforce_sorted=False)
-            y, _ = self.module(x)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.mixed):
+                y, _ = self.module(x)
             if self.lengths is not None:
                 y, _ = nn.utils.rnn.pad_packed_sequence(y, total_length=self.spec["T"])
-            y.backward(self.d_y)
+            y.backward(self.d_y.to(y.dtype))
             return y
 
     def check(self):
         y = self.run()
         gradients = {f"d_{name}": p.grad.numpy() for name, p in self.module.named_parameters()}
-        return {"y": y.detach().numpy(), "d_x": self.x.grad.numpy(), **gradients}
+        return {"y": y.detach().float().numpy(), "d_x": self.x.grad.numpy(), **gradients}
 
 
 class LanguageModel(nn.Module):

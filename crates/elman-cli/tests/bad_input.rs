@@ -53,6 +53,10 @@ fn unknown_names_are_told_with_the_nearest() {
     let place = Place::new();
     finish(place.train("run").args(["--cell", "ltsm"]))
         .fails(2, &["--cell: unknown cell `ltsm`; did you mean `lstm`?"]);
+    finish(place.train("run").args(["--precision", "bf61"]))
+        .fails(2, &["--precision: unknown precision `bf61`; did you mean `bf16`?"]);
+    finish(place.train("run").args(["--precision", "double"]))
+        .fails(2, &["--precision: unknown precision `double`; it must be one of f32, bf16"]);
     finish(place.train("run").args(["--set", "cell=grus"])).fails(2, &["--set cell=grus: ", "did you mean `gru`?"]);
     finish(place.train("run").args(["--set", "hiden=3"])).fails(2, &["unknown key `hiden`; did you mean `hidden`?"]);
     finish(place.train("run").args(["--set", "hidden"])).fails(2, &["--set hidden: write it as --set KEY=VALUE"]);

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Place, elman, finish, run};
+use elman_core::engine::Bf16Kernel;
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::process::Stdio;
@@ -118,6 +119,41 @@ fn recomputation_is_a_setting() {
     // A resumed run may choose another way, and says so.
     let resumed = finish(place.resume("three").args(["--steps", "21", "--recompute", "off"])).ok();
     assert!(resumed.err.contains("recompute: 3 -> off"), "{}", resumed.err);
+}
+
+/// bf16 where the processor has instructions for it; elsewhere a line, and f32. Either is recorded.
+#[test]
+fn mixed_precision_is_a_setting() {
+    let place = Place::new();
+    let plain = finish(&mut place.train("plain")).ok();
+    assert!(!plain.err.contains("bf16"), "{}", plain.err);
+    let mixed = finish(place.train("mixed").args(["--precision", "bf16"])).ok();
+    let config = |out: &str| String::from_utf8(place.read(&format!("{out}/config.toml"))).unwrap();
+    let has = |out: &str, line: &str| config(out).lines().any(|l| l.split("  #").next() == Some(line));
+    assert!(has("plain", "precision = \"f32\"") && has("plain", "precision-ran = \"f32\""), "{}", config("plain"));
+    assert!(has("mixed", "precision = \"bf16\""), "{}", config("mixed"));
+    let told: Vec<&str> = mixed.err.lines().filter(|line| line.contains("asked for")).collect();
+    let same = place.read("plain/model.safetensors") == place.read("mixed/model.safetensors");
+    match Bf16Kernel::detect() {
+        Ok(kernel) => {
+            assert!(told.is_empty() && !same, "{told:?}");
+            assert!(has("mixed", &format!("precision-ran = \"bf16 ({kernel})\"")), "{}", config("mixed"));
+        }
+        Err(reason) => {
+            assert_eq!(told, [format!("precision: bf16 was asked for, but {reason}: f32 runs")]);
+            assert!(same && has("mixed", "precision-ran = \"f32\""), "{}", config("mixed"));
+        }
+    }
+    // On the same machine a resumed run has nothing to add.
+    let resumed = finish(place.resume("mixed").args(["--steps", "21"])).ok();
+    assert!(!resumed.err.contains("the steps so far"), "{}", resumed.err);
+    // One that began on a machine with other instructions says so.
+    let ran = config("mixed").lines().find(|line| line.starts_with("precision-ran")).unwrap().to_string();
+    place.write("mixed/config.toml", config("mixed").replace(&ran, "precision-ran = \"bf16 (of old)\"").as_bytes());
+    let resumed = finish(place.resume("mixed").args(["--steps", "22"])).ok();
+    let told: Vec<&str> = resumed.err.lines().filter(|line| line.contains("ran in bf16 (of old)")).collect();
+    assert_eq!(told.len(), 1, "{}", resumed.err);
+    assert!(config("mixed").contains(&ran), "{}", config("mixed"));
 }
 
 #[test]

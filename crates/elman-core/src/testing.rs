@@ -21,7 +21,7 @@
 
 use crate::algebra::{Element, lanes::Isa};
 use crate::cell::Cell;
-use crate::engine::{Engine, Gradients, Input, Mask, Output, Sequence, Workspace, reference};
+use crate::engine::{Bf16Kernel, Engine, Gradients, Input, Mask, Output, Sequence, Workspace, reference};
 use crate::layer::{Layer, LayerError, Place, Role, Sizes};
 use std::sync::Arc;
 
@@ -100,11 +100,19 @@ impl<F: Element> Fused<F> {
             gradients: Gradients::default(),
         }
     }
+
+    /// With products in mixed precision.
+    pub fn in_bf16(isa: Isa, threads: usize, kernel: Bf16Kernel) -> Self {
+        let mut fused = Fused::new(isa, threads);
+        fused.engine = fused.engine.with_bf16(kernel);
+        fused
+    }
 }
 
 impl<F: Element> Runner<F> for Fused<F> {
     fn name(&self) -> String {
-        format!("fused, {}, {} threads", self.engine.isa(), self.engine.threads())
+        let bf16 = self.engine.bf16().map_or(String::new(), |kernel| format!(", bf16 {kernel}"));
+        format!("fused, {}, {} threads{bf16}", self.engine.isa(), self.engine.threads())
     }
     fn forward(&mut self, layer: &Layer, params: &[&[F]], seq: &Sequence<F>) -> Output<F> {
         self.engine.forward(layer, params, seq, &mut self.workspace, &mut self.output);

@@ -2,7 +2,7 @@
 
 use elman_core::algebra::Element;
 use elman_core::algebra::lanes::Isa;
-use elman_core::engine::{Engine, Gradients, Output, Recompute, SegmentWorkspace, Sequence};
+use elman_core::engine::{Bf16Kernel, Engine, Gradients, Output, Recompute, SegmentWorkspace, Sequence};
 use elman_core::testing::{Fused, Problem, Runner, gradient_check, named, problems, same};
 use elman_core::{Layer, Sizes, cell, cells};
 use std::sync::Arc;
@@ -234,6 +234,12 @@ fn budget<F: Element>() {
                 p.backward(&mut parts);
                 assert_eq!(parts.workspace.bytes(), held, "{what}: the second pass");
             }
+            // Weights packed in pairs take no more.
+            let mut mixed = Segmented::<F>::new(isa, 1, Recompute::Budget(error.least));
+            mixed.engine = mixed.engine.with_bf16(Bf16Kernel::Plain);
+            p.backward(&mut mixed);
+            let held = mixed.workspace.bytes();
+            assert!(held <= error.least, "{name}, {case}, budget {}: {held} bytes are held in bf16", error.least);
             let tight = Recompute::Budget(error.least - 1);
             let mut parts = Segmented::<F>::new(isa, 1, tight);
             let result = parts.engine.forward_in_segments(

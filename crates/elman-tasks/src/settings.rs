@@ -142,7 +142,7 @@ pub struct Settings {
 }
 
 /// Keys of a configuration file that are not settings: what made it.
-const NOTES: [&str; 3] = ["task", "version", "fingerprint"];
+const NOTES: [&str; 4] = ["task", "version", "fingerprint", "precision-ran"];
 
 impl Settings {
     /// Nothing set yet.
@@ -277,15 +277,17 @@ impl Settings {
             .collect()
     }
 
-    /// The configuration file: every setting that has a value, with its explanation.
-    pub fn to_toml(&self, task: &str, fingerprint: &str) -> String {
+    /// The configuration file: every setting that has a value, with its explanation. `precision` is the one that ran.
+    pub fn to_toml(&self, task: &str, fingerprint: &str, precision: &str) -> String {
         let quoted = |text: &str| toml::Value::String(text.into()).to_string();
         let mut out = format!(
             "# Every setting of this run. `elman train {task} --config FILE` trains with them again.\n\
-             task = {}\nversion = {}\nfingerprint = {}  # of the text: bytes and hash\n",
+             task = {}\nversion = {}\nfingerprint = {}  # of the text: bytes and hash\n\
+             precision-ran = {}  # what the machine made of `precision`\n",
             quoted(task),
             quoted(env!("CARGO_PKG_VERSION")),
-            quoted(fingerprint)
+            quoted(fingerprint),
+            quoted(precision)
         );
         for setting in self.list {
             let value = match self.get(setting.key) {
@@ -384,7 +386,7 @@ mod tests {
         settings.complete();
         assert_eq!(settings.integer("embedding"), 12);
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), settings.to_toml("t", "f")).unwrap();
+        std::fs::write(file.path(), settings.to_toml("t", "f", "f32")).unwrap();
         let mut again = Settings::new(LIST);
         again.read(file.path(), "t").unwrap();
         assert_eq!(again.values, settings.values);

@@ -18,7 +18,7 @@
 //! # let _ = gradients;
 //! ```
 
-pub use elman_core::engine::{BudgetError, Recompute};
+pub use elman_core::engine::{Bf16Kernel, BudgetError, NoBf16, Recompute};
 pub use elman_core::{LayerError, Sizes, cells};
 
 mod flex;

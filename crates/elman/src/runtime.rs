@@ -1,7 +1,7 @@
 //! The engine and its workspaces, shared by every layer.
 
 use crate::flex::Number;
-use elman_core::engine::{Engine, SegmentWorkspace};
+use elman_core::engine::{Bf16Kernel, Engine, SegmentWorkspace};
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
@@ -27,7 +27,33 @@ impl Runtime {
     /// A runtime of its own with this many threads; 0: as many as the machine has. The results are the same bits for any
     /// number.
     pub fn new(threads: usize) -> Arc<Runtime> {
-        Arc::new(Runtime { engine: Mutex::new(Engine::new(threads)), idle: Mutex::new(Vec::new()) })
+        Runtime::of(Engine::new(threads))
+    }
+
+    /// The same with the matrix products of recurrent layers in mixed precision: operands rounded to bf16, everything else in
+    /// f32. The gradient needs no scaling of the loss, as bf16 has the range of f32. Layers of f64 stay exact.
+    ///
+    /// ```
+    /// use elman::{Bf16Kernel, Runtime};
+    /// let runtime = match Bf16Kernel::detect() {
+    ///     Ok(kernel) => Runtime::with_bf16(0, kernel),
+    ///     Err(reason) => {
+    ///         eprintln!("{reason}: f32 runs");
+    ///         Runtime::new(0)
+    ///     }
+    /// };
+    /// # drop(runtime);
+    /// ```
+    ///
+    /// # Panics
+    /// Where this machine cannot run the kernel (see [`Bf16Kernel::available`]).
+    #[track_caller]
+    pub fn with_bf16(threads: usize, kernel: Bf16Kernel) -> Arc<Runtime> {
+        Runtime::of(Engine::new(threads).with_bf16(kernel))
+    }
+
+    fn of(engine: Engine) -> Arc<Runtime> {
+        Arc::new(Runtime { engine: Mutex::new(engine), idle: Mutex::new(Vec::new()) })
     }
 
     /// The process's runtime; all threads of the machine unless [`set_threads`] came first.

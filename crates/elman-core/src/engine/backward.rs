@@ -8,6 +8,7 @@
 use super::forward::{Hands, Run, Shared, read_row, write_row};
 use super::input_gradients::InputRows;
 use super::memory::{Matrix, pieces};
+use super::mixed::Right;
 use super::product::{Init, Product, Segment};
 use super::team::Team;
 use super::workspace::{InputPath, Workspace};
@@ -227,7 +228,7 @@ impl<F: Element> Run<'_, F> {
                 };
                 // SAFETY: operands are complete past the barrier; the result is this thread's own.
                 unsafe {
-                    Product {
+                    let product = Product {
                         rows,
                         panels: 1,
                         vectors,
@@ -239,8 +240,8 @@ impl<F: Element> Run<'_, F> {
                         out_stride: panels.width,
                         out_next: 0,
                         scales: core::ptr::null(),
-                    }
-                    .run(self.plan.isa);
+                    };
+                    self.backward_product(product, Right::Pairs);
                     if let Some(m) = mask {
                         self.unmask(m, self.value(source.place, step), to, (panel, first, vectors), rows);
                     }
@@ -372,7 +373,7 @@ impl<F: Element> Run<'_, F> {
         let panels = self.plan.panels;
         // SAFETY: the caller's promise.
         unsafe {
-            Product {
+            let product = Product {
                 rows: units,
                 panels: 1,
                 vectors: panels.blocks(panels.depth(width, panel)),
@@ -384,8 +385,8 @@ impl<F: Element> Run<'_, F> {
                 out_stride: panels.width,
                 out_next: 0,
                 scales: core::ptr::null(),
-            }
-            .run(self.plan.isa);
+            };
+            self.backward_product(product, Right::Numbers);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Weights in fewer bits, for streaming: one row's products are bound by reading them.
 //!
-//! * [`WeightFormat::Bf16`]: the upper half of each `f32`, rounded to nearest even: relative error up to 2^-9 a weight.
+//! * [`WeightFormat::Bf16`]: the upper half of each `f32`, rounded to nearest even: relative error up to 2^-8 a weight.
 //! * [`WeightFormat::Int8`]: `w ≈ q s` with whole q from -127 to 127 and a factor s = max |w| / 127 for each unit and source:
 //!   error up to s / 2 a weight.
 //!
@@ -76,7 +76,7 @@ impl<F: Element> PackedStage<F> {
 }
 
 /// Rounded to nearest, ties to even.
-fn bf16(x: f32) -> u16 {
+pub(super) fn bf16(x: f32) -> u16 {
     let bits = x.to_bits();
     if x.is_nan() {
         return (bits >> 16) as u16 | 0x40;

@@ -2,10 +2,11 @@
 
 use super::compressed::WeightFormat;
 use super::memory::{Matrix, pieces};
+use super::mixed::Right;
 use super::product::{Init, Product, Segment};
 use super::team::{Team, share};
 use super::workspace::{InputPath, Plan, Workspace};
-use super::{Input, Output, Sequence};
+use super::{Engine, Input, Output, Sequence};
 use crate::Layer;
 use crate::algebra::Element;
 use crate::cell::{Column, Pointwise};
@@ -178,8 +179,9 @@ impl<F: Element> Run<'_, F> {
             let shift = first * panels.lanes;
             for run in &shape.sources[s].runs {
                 let panel = group * shape.gates + shape.sources[s].gates[run.start].0;
-                let b = packed.stored(shape, panels, s, group, run.start, shift);
-                let segment = Segment { a: x, row: input, column: 1, b, depth: input, next: input * panels.width };
+                let b = packed.stored(shape, panels, s, group, run.start, (0, shift));
+                let next = packed.distance(shape, panels, s);
+                let segment = Segment { a: x, row: input, column: 1, b, depth: input, next };
                 let bias = packed.bias.ptr().wrapping_add(panel * panels.width + shift);
                 // SAFETY: operands and result were laid out by `prepare`.
                 unsafe {
@@ -208,7 +210,21 @@ impl<F: Element> Run<'_, F> {
     unsafe fn product(&self, stage: usize, product: Product<F>) {
         // SAFETY: the caller's promise.
         unsafe {
-            product.run_stored(self.plan.isa, self.ws.stages[stage].format);
+            match self.plan.bf16 {
+                None => product.run_stored(self.plan.isa, self.ws.stages[stage].format),
+                Some(kernel) => product.run_mixed(self.plan.isa, kernel, Right::Pairs),
+            }
+        }
+    }
+
+    /// Runs a product of backward: with weights as they are packed for it, or with data as numbers.
+    pub unsafe fn backward_product(&self, product: Product<F>, right: Right) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.plan.bf16 {
+                None => product.run(self.plan.isa),
+                Some(kernel) => product.run_mixed(self.plan.isa, kernel, right),
+            }
         }
     }
 
@@ -299,9 +315,9 @@ impl<F: Element> Run<'_, F> {
                 a: a.at(p, 0).cast_const(),
                 row: panels.width,
                 column: 1,
-                b: packed.stored(shape, panels, s, group, k, p * panels.width * panels.width + shift),
+                b: packed.stored(shape, panels, s, group, k, (p * panels.width, shift)),
                 depth: panels.depth(source.width, p),
-                next: source.width * panels.width,
+                next: packed.distance(shape, panels, s),
             }));
             if packed.format == WeightFormat::Int8 {
                 // Every source has factors of its own, so that its sum must be complete by itself.
@@ -469,16 +485,16 @@ impl<F> Shared<F> {
 
 /// Runs a layer forward over a batch.
 pub(super) fn forward<F: Element>(
-    team: &Team,
-    isa: crate::algebra::lanes::Isa,
+    engine: &Engine,
     layer: &Layer,
     params: &[&[F]],
     seq: &Sequence<F>,
     ws: &mut Workspace<F>,
     out: &mut Output<F>,
 ) {
+    let team = &engine.team;
     seq.check(layer, params);
-    ws.prepare(layer, isa, seq);
+    ws.prepare(layer, engine.isa, engine.bf16, seq);
     scatter_inputs(layer, seq, ws);
     let size = seq.steps * seq.batch * layer.output_width();
     if out.y.len() != size {

@@ -7,6 +7,7 @@ use super::Input;
 use super::backward::{GateRows, Results};
 use super::forward::{Hands, Run};
 use super::memory::{Matrix, pieces};
+use super::mixed::Right;
 use super::product::{Init, Product, Segment};
 use super::workspace::InputPath;
 use crate::algebra::Element;
@@ -157,7 +158,7 @@ impl<F: Element> Run<'_, F> {
             }
             // SAFETY: as above; columns of the input are this thread's.
             unsafe {
-                Product {
+                let product = Product {
                     rows: gates.rows,
                     panels: 1,
                     vectors,
@@ -169,8 +170,8 @@ impl<F: Element> Run<'_, F> {
                     out_stride: panels.width,
                     out_next: 0,
                     scales: core::ptr::null(),
-                }
-                .run(self.plan.isa);
+                };
+                self.backward_product(product, Right::Pairs);
                 for row in 0..gates.rows {
                     let from = d_x.at(panel, row).add(shift);
                     self.put_input(from, (panel, first, vectors), first_row + row, mask, results);

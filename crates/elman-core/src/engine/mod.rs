@@ -16,6 +16,7 @@ mod compressed;
 mod forward;
 mod input_gradients;
 mod memory;
+mod mixed;
 mod normaliser;
 pub(crate) mod product;
 pub mod readout;
@@ -29,16 +30,18 @@ mod weights;
 mod workspace;
 
 pub use compressed::WeightFormat;
+pub use mixed::{Bf16Kernel, NoBf16};
 pub use recompute::{BudgetError, Extent, ParseRecomputeError, Recompute};
 pub use segments::SegmentWorkspace;
 pub use step::{Affine, StepInput, Stepper};
 pub use workspace::Workspace;
 
-/// The fused engine: an instruction set and a team of threads.
+/// The fused engine: an instruction set, a team of threads, and whether products are in mixed precision.
 ///
 /// Any number of threads gives the same bits on one instruction set.
 pub struct Engine {
     isa: Isa,
+    bf16: Option<Bf16Kernel>,
     team: team::Team,
 }
 
@@ -59,7 +62,28 @@ impl Engine {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
             n => n,
         };
-        Engine { isa, team: team::Team::new(threads) }
+        Engine { isa, bf16: None, team: team::Team::new(threads) }
+    }
+
+    /// The same engine with the matrix products of [`forward`](Engine::forward) and [`backward`](Engine::backward) in mixed
+    /// precision, for numbers of type f32: their operands are rounded to bf16, everything else stays as it is. A pass in f64
+    /// and a [`Stepper`] stay exact.
+    ///
+    /// Any number of threads gives the same bits with one kernel; two kernels differ in rounding.
+    ///
+    /// # Panics
+    /// Where the kernel is not one of [`Bf16Kernel::available`], or one of instructions and the engine's instruction set is not
+    /// [`Isa::Avx512`].
+    pub fn with_bf16(mut self, kernel: Bf16Kernel) -> Engine {
+        assert!(Bf16Kernel::available().contains(&kernel), "this machine cannot run the bf16 kernel {kernel}");
+        assert!(kernel.fits(self.isa), "the bf16 kernel {kernel} needs the instruction set {}", Isa::Avx512);
+        self.bf16 = Some(kernel);
+        self
+    }
+
+    /// The kernel of products in mixed precision; none: they are in f32.
+    pub fn bf16(&self) -> Option<Bf16Kernel> {
+        self.bf16
     }
 
     /// The instruction set in use.
@@ -86,7 +110,7 @@ impl Engine {
         workspace: &mut Workspace<F>,
         out: &mut Output<F>,
     ) {
-        forward::forward(&self.team, self.isa, layer, params, seq, workspace, out);
+        forward::forward(self, layer, params, seq, workspace, out);
     }
 
     /// From the gradients by the outputs `d_y` (T, B, output width) and by the final states, the gradients by everything

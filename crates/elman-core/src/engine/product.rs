@@ -5,8 +5,9 @@
 //! single row of the batch give the same bits.
 
 use super::compressed::WeightFormat;
+use super::mixed::{self, Bf16Kernel, Right};
 use crate::algebra::Element;
-use crate::algebra::lanes::{Isa, LaneTask, Lanes, dispatch};
+use crate::algebra::lanes::{Isa, LaneTask, Lanes, dispatch, shape};
 use core::marker::PhantomData;
 
 /// How A stands in memory, where the compiler knows it: distances that are constant cost no instruction.
@@ -132,11 +133,26 @@ impl<F: Element> Product<'_, F> {
         // SAFETY: the caller's promise.
         unsafe { F::multiply(self, isa, format) }
     }
+
+    /// Computes the product in mixed precision.
+    ///
+    /// # Safety
+    /// As for `run`; B is stored as `right` says, and the kernel can run here and fits the instruction set.
+    pub unsafe fn run_mixed(self, isa: Isa, kernel: Bf16Kernel, right: Right) {
+        let Some(multiply) = F::MIXED else { unreachable!("only numbers with such a product are planned for it") };
+        // SAFETY: the caller's promise.
+        unsafe { multiply(self, shape::<F>(isa).0, kernel, right) }
+    }
 }
+
+/// A product in mixed precision: of registers of so many numbers, by a kernel, with B stored as `Right` says.
+pub type Mixed<F> = unsafe fn(Product<'_, F>, usize, Bf16Kernel, Right);
 
 /// The product of one precision. No generic function: the tiles are compiled here, once, and not in every crate that uses the
 /// engine.
 pub trait Multiply: Copy + 'static {
+    /// The product in mixed precision; none where it is always taken as it is.
+    const MIXED: Option<Mixed<Self>>;
     /// Computes a product.
     ///
     /// # Safety
@@ -145,8 +161,9 @@ pub trait Multiply: Copy + 'static {
 }
 
 macro_rules! multiply {
-    ($F:ty) => {
+    ($F:ty, $mixed:expr) => {
         impl Multiply for $F {
+            const MIXED: Option<Mixed<$F>> = $mixed;
             unsafe fn multiply(product: Product<$F>, isa: Isa, format: WeightFormat) {
                 // SAFETY: the caller's promise.
                 unsafe {
@@ -161,8 +178,8 @@ macro_rules! multiply {
         }
     };
 }
-multiply!(f32);
-multiply!(f64);
+multiply!(f32, Some(mixed::multiply));
+multiply!(f64, None);
 
 /// A product whose B is stored as `W`.
 struct As<'a, F, W>(Product<'a, F>, PhantomData<W>);

@@ -1,6 +1,7 @@
 //! How long the segments of a recomputed sequence are, and how many bytes a pass takes.
 
 use super::memory::{Buffer, Panels};
+use super::mixed::pairs::pair_rows;
 use super::segments::SegmentWorkspace;
 use super::weights::{PackedGradients, PackedSource, PackedStage, StageShape};
 use super::workspace::{AHEAD, BEHIND, GradientSpace, Workspace};
@@ -200,7 +201,8 @@ impl<'a, F: Element> Estimate<'a, F> {
             for source in &stage.sources {
                 let blocks = stage.groups * source.gates.len();
                 let square = blocks * panels.count(source.width) * w * w;
-                room(&[blocks * source.width * w, square, square]);
+                // In mixed precision pairs take half of it, but for the padding of a narrow source.
+                room(&[blocks * source.width.max(pair_rows(source.width)) * w, square, square]);
                 if source.place == Place::Input {
                     room(&[blocks * ahead * w, blocks * table * w]);
                 }
@@ -287,10 +289,11 @@ impl<F> Workspace<F> {
 }
 
 fn stage_bytes<F>(stage: &PackedStage<F>) -> usize {
-    let PackedStage { format: _, sources, bias, gains, shifts, units } = stage;
+    let PackedStage { format: _, mixed: _, sources, bias, gains, shifts, units } = stage;
     let source = |source: &PackedSource<F>| {
-        let PackedSource { forward, bf16, bytes, scales, backward } = source;
-        forward.bytes() + bf16.bytes() + bytes.bytes() + scales.bytes() + backward.bytes()
+        let PackedSource { forward, forward_pairs, bf16, bytes, scales, backward, backward_pairs } = source;
+        let numbers = forward.bytes() + backward.bytes() + scales.bytes();
+        numbers + forward_pairs.bytes() + backward_pairs.bytes() + bf16.bytes() + bytes.bytes()
     };
     sources.iter().map(source).sum::<usize>() + bias.bytes() + gains.bytes() + shifts.bytes() + units.bytes()
 }

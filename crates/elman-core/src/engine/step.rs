@@ -69,7 +69,7 @@ impl<F: Element> Stepper<F> {
         let seq = Sequence::new(1, batch, Input::Dense(&zeros));
         seq.check(layer, params);
         let mut ws = Workspace::new();
-        ws.prepare(layer, engine.isa, &seq);
+        ws.prepare(layer, engine.isa, None, &seq);
         scatter_inputs(layer, &seq, &mut ws);
 
         // One row more than the table has: zero input.

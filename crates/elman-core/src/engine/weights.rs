@@ -5,6 +5,7 @@
 
 use super::compressed::WeightFormat;
 use super::memory::{Buffer, Matrix, Panels};
+use super::mixed::pairs;
 use crate::Layer;
 use crate::algebra::Element;
 use crate::cell::Normaliser;
@@ -135,6 +136,8 @@ impl StageShape {
 pub(super) struct PackedSource<F> {
     /// For the forward product: [group, gate][source column][unit]; empty where they are compressed.
     pub forward: Buffer<F>,
+    /// The same in mixed precision: [group, gate][pair of source columns][unit].
+    pub forward_pairs: Buffer<u32>,
     /// The same as bfloat16.
     pub bf16: Buffer<u16>,
     /// The same as bytes, to be multiplied by `scales`.
@@ -143,11 +146,15 @@ pub(super) struct PackedSource<F> {
     pub scales: Buffer<F>,
     /// For the backward product: [source panel][group, gate][unit][source column].
     pub backward: Buffer<F>,
+    /// The same in mixed precision: [source panel][group, gate][pair of units][source column].
+    pub backward_pairs: Buffer<u32>,
 }
 
 /// A stage's parameters, packed.
 pub(super) struct PackedStage<F> {
     pub format: WeightFormat,
+    /// Whether weights are packed as pairs, for products in mixed precision.
+    pub mixed: bool,
     pub sources: Vec<PackedSource<F>>,
     /// [group, gate][unit].
     pub bias: Buffer<F>,
@@ -160,16 +167,19 @@ pub(super) struct PackedStage<F> {
 }
 
 impl<F: Element> PackedStage<F> {
-    pub fn new(shape: &StageShape) -> Self {
+    pub fn new(shape: &StageShape, mixed: bool) -> Self {
         let source = |_| PackedSource {
             forward: Buffer::default(),
+            forward_pairs: Buffer::default(),
             bf16: Buffer::default(),
             bytes: Buffer::default(),
             scales: Buffer::default(),
             backward: Buffer::default(),
+            backward_pairs: Buffer::default(),
         };
         PackedStage {
             format: WeightFormat::Full,
+            mixed,
             sources: shape.sources.iter().map(source).collect(),
             bias: Buffer::default(),
             gains: Buffer::default(),
@@ -182,9 +192,13 @@ impl<F: Element> PackedStage<F> {
     pub fn reserve(&mut self, shape: &StageShape, panels: Panels, backward: bool) {
         for (packed, source) in self.sources.iter_mut().zip(&shape.sources) {
             let blocks = shape.groups * source.gates.len();
-            packed.forward.room(blocks * source.width * panels.width);
-            if backward {
-                packed.backward.room(panels.count(source.width) * blocks * panels.width * panels.width);
+            let columns = panels.count(source.width) * blocks * panels.width;
+            let pair_rows = pairs::pair_rows(source.width);
+            match (self.mixed, backward) {
+                (false, false) => _ = packed.forward.room(blocks * source.width * panels.width),
+                (false, true) => _ = packed.backward.room(columns * panels.width),
+                (true, false) => _ = packed.forward_pairs.room(blocks * pair_rows * panels.width),
+                (true, true) => _ = packed.backward_pairs.room(columns * (panels.width / 2)),
             }
         }
         self.bias.room(shape.panels() * panels.width);
@@ -193,14 +207,14 @@ impl<F: Element> PackedStage<F> {
         self.units.room(shape.units.len() * panels.padded(shape.width));
     }
 
-    /// Address of the forward weights of the `k`-th gate that has source `s`, in `group`.
-    pub fn forward(&self, shape: &StageShape, panels: Panels, s: usize, group: usize, k: usize) -> *mut F {
-        let source = &shape.sources[s];
-        let block = group * source.gates.len() + k;
-        self.sources[s].forward.ptr().wrapping_add(block * source.width * panels.width)
+    /// Numbers, or words, from the forward weights of one gate that has source `s` to the next gate's.
+    pub fn distance(&self, shape: &StageShape, panels: Panels, s: usize) -> usize {
+        let width = shape.sources[s].width;
+        panels.width * if self.mixed { pairs::pair_rows(width) } else { width }
     }
 
-    /// Address of number `offset` of the same in the form in which they are stored.
+    /// Address of a source's row (even, where rows are pairs) and a unit of the forward weights of the `k`-th gate that has
+    /// source `s`, in `group`, in the form in which they are stored.
     pub fn stored(
         &self,
         shape: &StageShape,
@@ -208,11 +222,14 @@ impl<F: Element> PackedStage<F> {
         s: usize,
         group: usize,
         k: usize,
-        offset: usize,
+        (row, unit): (usize, usize),
     ) -> *const F {
-        let source = &shape.sources[s];
-        let at = (group * source.gates.len() + k) * source.width * panels.width + offset;
+        let block = (group * shape.sources[s].gates.len() + k) * self.distance(shape, panels, s);
         let packed = &self.sources[s];
+        if self.mixed {
+            return packed.forward_pairs.ptr().wrapping_add(block + row / 2 * panels.width + unit).cast();
+        }
+        let at = block + row * panels.width + unit;
         match self.format {
             WeightFormat::Full => packed.forward.ptr().wrapping_add(at),
             WeightFormat::Bf16 => packed.bf16.ptr().wrapping_add(at).cast(),
@@ -226,11 +243,17 @@ impl<F: Element> PackedStage<F> {
         self.sources[s].scales.ptr().wrapping_add(block * panels.width)
     }
 
-    /// Address of the backward weights for source panel `n`.
+    /// Address of the backward weights for source panel `n`, in the form in which they are stored.
     pub fn backward(&self, shape: &StageShape, panels: Panels, s: usize, n: usize, group: usize, k: usize) -> *mut F {
         let source = &shape.sources[s];
         let block = (n * shape.groups + group) * source.gates.len() + k;
-        self.sources[s].backward.ptr().wrapping_add(block * panels.width * panels.width)
+        match self.mixed {
+            false => self.sources[s].backward.ptr().wrapping_add(block * panels.width * panels.width),
+            true => {
+                let size = panels.width / 2 * panels.width;
+                self.sources[s].backward_pairs.ptr().wrapping_add(block * size).cast()
+            }
+        }
     }
 
     /// Packs the share of `thread`, every `threads`-th group, for the forward products (with biases and units) or for the
@@ -256,9 +279,16 @@ impl<F: Element> PackedStage<F> {
                     let start = (rows.row + first) * source.width;
                     let weights = &params[rows.parameter][start..start + units * source.width];
                     if !backward {
-                        let block = self.forward(shape, panels, s, group, k);
-                        // SAFETY: `reserve` made room for each block.
-                        unsafe { transpose(weights, units, source.width, block, w) };
+                        let block = self.stored(shape, panels, s, group, k, (0, 0)).cast_mut();
+                        // SAFETY: `reserve` made room for each block; numbers in mixed precision are f32.
+                        unsafe {
+                            match self.mixed {
+                                false => transpose(weights, units, source.width, block, w),
+                                true => {
+                                    pairs::transposed(weights.as_ptr().cast(), units, source.width, block.cast(), w);
+                                }
+                            }
+                        }
                         continue;
                     }
                     for n in 0..panels.count(source.width) {
@@ -266,6 +296,11 @@ impl<F: Element> PackedStage<F> {
                         // SAFETY: as above.
                         unsafe {
                             let block = self.backward(shape, panels, s, n, group, k);
+                            if self.mixed {
+                                let from = weights.as_ptr().add(n * w).cast();
+                                pairs::straight(from, source.width, (units, columns), block.cast(), w);
+                                continue;
+                            }
                             for u in 0..units {
                                 let row = &weights[u * source.width + n * w..][..columns];
                                 let to = block.add(u * w);

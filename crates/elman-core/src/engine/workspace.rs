@@ -1,6 +1,7 @@
 //! What the engine keeps between calls: packed weights, cached values, scratch.
 
 use super::memory::{Buffer, Matrix, Panels};
+use super::mixed::Bf16Kernel;
 use super::rows::Rows;
 use super::weights::{PackedGradients, PackedStage, StageShape};
 use super::{Input, Sequence};
@@ -124,6 +125,8 @@ pub(super) struct Plan {
     pub spec: &'static CellSpec,
     pub sizes: Sizes,
     pub isa: Isa,
+    /// What takes the products in mixed precision, if they are.
+    pub bf16: Option<Bf16Kernel>,
     pub panels: Panels,
     pub stages: Vec<StageShape>,
     /// Width of each value.
@@ -160,7 +163,8 @@ impl Plan {
 
 impl<F: Element> Workspace<F> {
     /// Lays out a forward run: order of rows, shapes, room for everything.
-    pub(super) fn prepare(&mut self, layer: &Layer, isa: Isa, seq: &Sequence<F>) {
+    pub(super) fn prepare(&mut self, layer: &Layer, isa: Isa, bf16: Option<Bf16Kernel>, seq: &Sequence<F>) {
+        let bf16 = bf16.filter(|_| F::MIXED.is_some());
         let (lanes, vectors) = shape::<F>(isa);
         let panels = Panels { lanes, width: lanes * vectors };
         let stages = StageShape::of(layer, panels);
@@ -192,11 +196,16 @@ impl<F: Element> Workspace<F> {
         let (forward_rows, backward_rows) = (longest(&forward_chunks), longest(&backward_chunks));
 
         let spec = layer.cell().spec();
-        let same = |p: &Plan| core::ptr::eq(p.spec, spec) && p.sizes == layer.sizes() && p.panels == panels;
+        let same = |p: &Plan| {
+            core::ptr::eq(p.spec, spec)
+                && p.sizes == layer.sizes()
+                && p.panels == panels
+                && p.bf16.is_some() == bf16.is_some()
+        };
         if !self.plan.as_ref().is_some_and(same) {
             // Another layer: start anew.
             *self = Workspace { rows: core::mem::take(&mut self.rows), ..Workspace::new() };
-            self.stages = stages.iter().map(PackedStage::new).collect();
+            self.stages = stages.iter().map(|stage| PackedStage::new(stage, bf16.is_some())).collect();
             self.gradients.stages = stages.iter().map(PackedGradients::new).collect();
         }
         let w = panels.width;
@@ -236,6 +245,7 @@ impl<F: Element> Workspace<F> {
             spec,
             sizes: layer.sizes(),
             isa,
+            bf16,
             panels,
             stages,
             widths,

@@ -10,6 +10,7 @@ mod checkpoint;
 mod eval;
 mod material;
 mod network;
+mod precision;
 mod train;
 mod vectors;
 
@@ -119,6 +120,9 @@ const SETTINGS: &[Setting] = &[
     fixed("seed", Kind::Integer(0, MAX), Is("42"), "Seed of every random number of the run."),
     setting("threads", Kind::Integer(0, 1024), Is("0"),
         "Threads; 0 means all. The number does not change the results."),
+    setting("precision", Kind::Choice(|| vec!["f32", "bf16"]), Is("f32"),
+        "Of the recurrent layers' matrix products while training: bf16 rounds their operands to 8 bits and sums in f32, on \
+         processors with AMX or AVX512-BF16; elsewhere f32 runs."),
     setting("log-every", COUNT, Is("10"), "Steps between lines in metrics.jsonl."),
     setting("eval-every", EVERY, Is("250"), "Steps between scores on the held-out part; 0 means only at the end."),
     setting("eval-size", Kind::Integer(2, MAX), Is("10000"),

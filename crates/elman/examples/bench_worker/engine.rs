@@ -27,7 +27,7 @@ impl Bare {
         let (t, b, layer) = (spec.number("T"), spec.number("B"), spec.layer());
         let weights: usize = layer.parameters().iter().filter(|p| p.role == Role::Weight).map(|p| p.len()).sum();
         Bare {
-            engine: Engine::new(spec.number("threads")),
+            engine: spec.engine(),
             params: layer.parameters().iter().map(|p| spec.parameter(&format!("{}_l0", p.name), p.len())).collect(),
             x: values("x", t * b * layer.sizes().input, 1.0),
             d_y: vec![1.0; t * b * layer.output_width()],

@@ -3,7 +3,7 @@
 //! Requests and answers are JSON objects, one a line, on standard input and output:
 //!
 //! * `{"do": "prepare", "id": "a", "work": {...}}`: makes the inputs; answers the operations of its products, 0 if not
-//!   counted;
+//!   counted, and the precision that ran, if the work asks for one;
 //! * `{"do": "check", "id": "a"}`: some of its results, for comparison with a peer's;
 //! * `{"do": "time", "id": "a", "calls": 3, "warm": true}`: one call that is not timed if `warm`, then the seconds of
 //!   each of `calls`;
@@ -79,10 +79,14 @@ fn main() {
         let request: Value = serde_json::from_str(&line.expect("a line")).expect("a JSON object");
         let id = request["id"].as_str().unwrap_or_default().to_string();
         let answer = if request["do"] == "prepare" {
-            let work = prepare(&Spec(request["work"].clone()));
-            let operations = work.operations();
+            let spec = Spec(request["work"].clone());
+            let work = prepare(&spec);
+            let mut answer = json!({ "operations": work.operations() });
+            if let Some(ran) = spec.ran() {
+                answer["ran"] = ran.into();
+            }
             works.insert(id, work);
-            json!({ "operations": operations })
+            answer
         } else {
             let work = works.get_mut(&id).expect("a work that was prepared").as_mut();
             match request["do"].as_str() {

@@ -6,7 +6,7 @@ use burn::module::{Module as _, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use elman::parameters::{Named, export, import};
 use elman::recurrent::{Input, Options, SourceMask};
-use elman::{Recurrent, RecurrentConfig, Runtime, Sizes};
+use elman::{Recurrent, RecurrentConfig, Sizes};
 use elman_core::layer::{Place, Role};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Module {
             SourceMask { layer: 0, stage: 0, source, values }
         });
         Module {
-            module: module.with_runtime(Runtime::new(spec.number("threads"))).with_recompute(spec.recompute()),
+            module: module.with_runtime(spec.runtime()).with_recompute(spec.recompute()),
             x: Tensor::from_data(TensorData::new(values("x", t * b * i, 1.0), [t, b, i]), &device).require_grad(),
             lengths: spec.lengths(),
             masks: masks.into_iter().collect(),

@@ -1,6 +1,7 @@
 //! What a work is, and the numbers in it, which every peer makes in the same way from a name and an index.
 
-use elman::Recompute;
+use elman::{Bf16Kernel, Recompute, Runtime};
+use elman_core::engine::Engine;
 use elman_core::{Cell, Layer, Sizes};
 use serde_json::Value;
 use std::sync::Arc;
@@ -43,6 +44,30 @@ impl Spec {
     /// What is kept for backward; none: everything.
     pub fn recompute(&self) -> Recompute {
         self.0["recompute"].as_str().map_or(Recompute::Never, |text| text.parse().expect("a way to recompute"))
+    }
+
+    /// What takes the products in mixed precision: where the work asks for it and the machine has it.
+    fn bf16(&self) -> Option<Bf16Kernel> {
+        (self.0["precision"] == "bf16").then(|| Bf16Kernel::detect().ok())?
+    }
+
+    /// The precision that runs, where the work asks for one.
+    pub fn ran(&self) -> Option<String> {
+        let ran = self.bf16().map_or("f32".to_string(), |kernel| format!("bf16, {kernel}"));
+        self.0["precision"].as_str().map(|_| ran)
+    }
+
+    pub fn engine(&self) -> Engine {
+        let engine = Engine::new(self.number("threads"));
+        match self.bf16() {
+            Some(kernel) => engine.with_bf16(kernel),
+            None => engine,
+        }
+    }
+
+    pub fn runtime(&self) -> Arc<Runtime> {
+        let threads = self.number("threads");
+        self.bf16().map_or_else(|| Runtime::new(threads), |kernel| Runtime::with_bf16(threads, kernel))
     }
 
     /// The mask on the recurrent source (B, H): zero or 1 / (1 - 0.25), where the work has one.

@@ -5,7 +5,7 @@ use crate::settings::Settings;
 use burn::tensor::Device;
 use elman::network::{LanguageModel, LanguageModelConfig};
 use elman::train::{Optimiser, Rule, Schedule, Trainer};
-use elman::{Recompute, cells};
+use elman::{Bf16Kernel, Recompute, Runtime, cells};
 use elman_data::Streams;
 use elman_run::{Model, ModelConfig, Tensor, Vocabulary};
 
@@ -51,8 +51,13 @@ pub fn check_memory(config: &ModelConfig, streams: &Streams) -> Result<(), Error
     Ok(())
 }
 
-/// A trainer before its first step.
-pub fn trainer(config: &ModelConfig, vocabulary: usize, settings: &Settings) -> Result<Trainer<LanguageModel>, Error> {
+/// A trainer before its first step, with products in mixed precision where `bf16` takes them.
+pub fn trainer(
+    config: &ModelConfig,
+    vocabulary: usize,
+    settings: &Settings,
+    bf16: Option<Bf16Kernel>,
+) -> Result<Trainer<LanguageModel>, Error> {
     let cell = cells::find(&config.cell).ok_or_else(|| elman_run::model::unknown_cell(&config.cell))?;
     let network = LanguageModelConfig {
         vocabulary,
@@ -67,6 +72,10 @@ pub fn trainer(config: &ModelConfig, vocabulary: usize, settings: &Settings) -> 
     let mut network =
         network.init(seed, &Device::flex().autodiff()).map_err(|error| Error::Usage(error.to_string()))?;
     network.rnn = network.rnn.with_recompute(recompute(settings)?);
+    if let Some(kernel) = bf16 {
+        // Its own: the process's runtime may be another run's too.
+        network.rnn = network.rnn.with_runtime(Runtime::with_bf16(settings.size("threads"), kernel));
+    }
     let optimiser = Optimiser::new(rule(settings), settings.number("weight-decay"));
     let mut trainer = Trainer::new(network, optimiser, settings.number("lr"), seed);
     trainer.clip = Some(settings.number("clip"));
@@ -152,7 +161,7 @@ mod tests {
         for cell in cells::REGISTRY {
             let settings = settings(&[("cell", cell.name), ("hidden", "3"), ("output", "2"), ("layers", "2")]);
             let config = config(&settings).unwrap();
-            let trainer = trainer(&config, 4, &settings).unwrap();
+            let trainer = trainer(&config, 4, &settings, None).unwrap();
             let model = model(&trainer, &config, &Vocabulary::new("helo".chars()).unwrap()).unwrap();
             for p in trainer.network().parameters() {
                 let saved = model.tensors().into_iter().find(|t| t.name == p.name).unwrap();

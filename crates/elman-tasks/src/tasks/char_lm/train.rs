@@ -3,7 +3,7 @@
 use super::checkpoint::{self, Progress};
 use super::eval::{add, describe, score};
 use super::material::{self, Material};
-use super::{network, vectors};
+use super::{network, precision, vectors};
 use crate::events::EventFile;
 use crate::log_file::LogFile;
 use crate::metrics::Metric;
@@ -42,7 +42,12 @@ pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error>
     elman::set_threads(settings.size("threads"));
     // For one step at a time: a team would wait for each other longer than it works.
     let engine = Arc::new(Engine::new(1));
-    let mut trainer = network::trainer(&config, material.vocabulary.len(), &settings)?;
+    let bf16 = precision::choose(&settings, observer);
+    let ran = precision::describe(bf16);
+    if let Some((dir, _)) = resume.as_ref().filter(|(dir, _)| dir.checkpoint().exists()) {
+        precision::compare(dir, &ran, observer)?;
+    }
+    let mut trainer = network::trainer(&config, material.vocabulary.len(), &settings, bf16)?;
     network::check_budget(&trainer, &material.streams)?;
     let (dir, progress) = match resume {
         None => (RunDir::create(&out)?, Progress::new()),
@@ -58,7 +63,7 @@ pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error>
     };
     material.vocabulary.save(dir.vocabulary())?;
     // Last: a directory with a config.toml is a run.
-    dir.write(&dir.config(), &settings.to_toml(task.name, material.text.fingerprint()))?;
+    dir.write(&dir.config(), &settings.to_toml(task.name, material.text.fingerprint(), &ran))?;
 
     let mut run = Run {
         metrics: LogFile::open(&dir.metrics(), progress.metrics)?,
@@ -69,6 +74,7 @@ pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error>
         material,
         config,
         engine,
+        ran,
         trainer,
         progress,
         observer,
@@ -166,6 +172,8 @@ struct Run<'a> {
     material: Material,
     config: ModelConfig,
     engine: Arc<Engine>,
+    /// The precision.
+    ran: String,
     trainer: Trainer<LanguageModel>,
     progress: Progress,
     metrics: LogFile,
@@ -197,7 +205,7 @@ impl Run<'_> {
             material.split.held_out.len()
         ));
         self.observer.note(&format!(
-            "{} x {} of {} units, {parameters} parameters; {} steps of {} x {} characters; {} thread(s), {}; run in {}",
+            "{} x {} of {} units, {parameters} parameters; {} steps of {} x {} characters; {} thread(s), {}, {}; run in {}",
             config.layers,
             config.cell,
             config.hidden,
@@ -206,6 +214,7 @@ impl Run<'_> {
             material.streams.steps(),
             threads(settings),
             self.engine.isa(),
+            self.ran,
             dir.path().display()
         ));
     }
@@ -422,6 +431,7 @@ impl Run<'_> {
         json.insert("task".into(), task.into());
         json.insert("dir".into(), self.dir.path().display().to_string().into());
         json.insert("step".into(), self.trainer.step_count().into());
+        json.insert("precision".into(), self.ran.clone().into());
         json.insert("parameters".into(), self.parameter_count().into());
         json.insert("unigram_nats".into(), unigram.into());
         match &scored {

@@ -1,0 +1,398 @@
+//! Rounding to bf16, and numbers into the layouts of the kernels.
+//!
+//! Each function has a plain form and one for AVX-512 of the same bits.
+
+use super::{TILE, TILE_SIZE};
+use crate::engine::compressed::bf16;
+use crate::engine::product::Segment;
+
+/// Rows of pairs that a depth takes in a packed B: whole chunks.
+pub(in crate::engine) fn pair_rows(depth: usize) -> usize {
+    depth.div_ceil(2 * TILE) * TILE
+}
+
+/// bf16 as the instructions see it: denormals are zeros of their sign.
+fn half(x: f32) -> u32 {
+    let flushed = if x.is_subnormal() { 0.0f32.copysign(x) } else { x };
+    u32::from(bf16(flushed))
+}
+
+fn word(even: f32, odd: f32) -> u32 {
+    half(even) | half(odd) << 16
+}
+
+/// Whether the processor has what the forms for AVX-512 need.
+fn wide() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bw");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Converts `rows` rows of a segment of A, from row `first`, into tiles: block b of 16 rows starts at `to + b * chunks` tiles.
+///
+/// # Safety
+/// The segment has the rows, and `to` room for its chunks in each block of rows.
+pub(super) unsafe fn left(a: &Segment<f32>, first: usize, rows: usize, to: *mut u32, chunks: usize) {
+    let wide = wide();
+    for block in 0..rows.div_ceil(TILE) {
+        for chunk in 0..a.depth.div_ceil(2 * TILE) {
+            let part = Part {
+                from: a.a.wrapping_add((first + block * TILE) * a.row + chunk * 2 * TILE * a.column),
+                row: a.row,
+                column: a.column,
+                rows: (rows - block * TILE).min(TILE),
+                depth: (a.depth - chunk * 2 * TILE).min(2 * TILE),
+            };
+            // SAFETY: the part is inside the segment, the tile inside its room; the processor was asked.
+            unsafe {
+                let to = to.add((block * chunks + chunk) * TILE_SIZE);
+                match (wide, part.row, part.column) {
+                    #[cfg(target_arch = "x86_64")]
+                    (true, _, 1) => x86::tile_of_rows(part, to),
+                    #[cfg(target_arch = "x86_64")]
+                    (true, 1, _) => x86::tile_of_columns(part, to),
+                    _ => tile(part, to),
+                }
+            }
+        }
+    }
+}
+
+/// At most 16 rows of at most 32 numbers of A.
+#[derive(Clone, Copy)]
+struct Part {
+    from: *const f32,
+    row: usize,
+    column: usize,
+    rows: usize,
+    depth: usize,
+}
+
+/// A tile of A; what is beyond the depth becomes zero.
+unsafe fn tile(part: Part, to: *mut u32) {
+    for r in 0..part.rows {
+        for k in 0..TILE {
+            let number = |k: usize| match k < part.depth {
+                // SAFETY: inside the part.
+                true => unsafe { *part.from.add(r * part.row + k * part.column) },
+                false => 0.0,
+            };
+            // SAFETY: inside the tile.
+            unsafe { *to.add(r * TILE + k) = word(number(2 * k), number(2 * k + 1)) };
+        }
+    }
+}
+
+/// Converts `depth` rows of B, `width` apart, into rows of pairs at the same distance, and zeros up to a whole chunk.
+///
+/// # Safety
+/// `columns` numbers of each row can be read, and `to` has room for [`pair_rows`] rows.
+pub(super) unsafe fn right(b: *const f32, width: usize, depth: usize, columns: usize, to: *mut u32) {
+    for k in 0..pair_rows(depth) {
+        // SAFETY: rows below the depth are there.
+        unsafe {
+            let row = |k: usize| (k < depth).then(|| b.add(k * width));
+            interleave(row(2 * k), row(2 * k + 1), columns, to.add(k * width));
+        }
+    }
+}
+
+/// A row of pairs from two rows of numbers; none: zeros.
+unsafe fn interleave(even: Option<*const f32>, odd: Option<*const f32>, columns: usize, to: *mut u32) {
+    #[cfg(target_arch = "x86_64")]
+    if columns.is_multiple_of(TILE) && wide() {
+        // SAFETY: the caller's promise; the processor was asked.
+        return unsafe { x86::interleave(even, odd, columns, to) };
+    }
+    for c in 0..columns {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let number = |row: Option<*const f32>| row.map_or(0.0, |row| *row.add(c));
+            *to.add(c) = word(number(even), number(odd));
+        }
+    }
+}
+
+/// Packs weights (`units`, `depth`) as a B of [`pair_rows`] rows of `width` columns, which are units; zero elsewhere.
+///
+/// # Safety
+/// There are so many weights, and `to` has room.
+pub(in crate::engine) unsafe fn transposed(
+    weights: *const f32,
+    units: usize,
+    depth: usize,
+    to: *mut u32,
+    width: usize,
+) {
+    let wide = wide() && width.is_multiple_of(TILE);
+    for k in (0..pair_rows(depth)).step_by(TILE) {
+        for u in (0..width).step_by(TILE) {
+            let part = Part {
+                from: weights.wrapping_add(u * depth + 2 * k),
+                row: depth,
+                column: 1,
+                rows: units.saturating_sub(u).min(TILE),
+                depth: (depth - 2 * k).min(2 * TILE),
+            };
+            // SAFETY: the part is inside the weights, and the tile inside the room.
+            unsafe {
+                let to = to.add(k * width + u);
+                #[cfg(target_arch = "x86_64")]
+                if wide {
+                    x86::transposed_tile(part, to, width);
+                    continue;
+                }
+                let _ = wide;
+                let mut rows = [0; TILE_SIZE];
+                tile(part, rows.as_mut_ptr());
+                for c in 0..TILE.min(width - u) {
+                    for k in 0..TILE {
+                        *to.add(k * width + c) = rows[c * TILE + k];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Packs weights as a B of `rows` rows (units), `stride` apart, of `columns` columns: `width / 2` rows of `width` pairs,
+/// zero where there are no weights.
+///
+/// # Safety
+/// There are so many weights, and `to` has room.
+pub(in crate::engine) unsafe fn straight(
+    weights: *const f32,
+    stride: usize,
+    (rows, columns): (usize, usize),
+    to: *mut u32,
+    width: usize,
+) {
+    for k in 0..width / 2 {
+        // SAFETY: rows below `rows` are there.
+        unsafe {
+            let row = |k: usize| (k < rows).then(|| weights.add(k * stride));
+            let to = to.add(k * width);
+            interleave(row(2 * k), row(2 * k + 1), columns, to);
+            core::slice::from_raw_parts_mut(to.add(columns), width - columns).fill(0);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Part, TILE};
+    use core::arch::x86_64::*;
+
+    /// The upper half of each lane is the number in bf16, the lower half anything.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn round(x: __m512) -> __m512i {
+        let bits = _mm512_castps_si512(x);
+        let set = |value: u32| _mm512_set1_epi32(value as i32);
+        let last = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), set(1));
+        let rounded = _mm512_add_epi32(_mm512_add_epi32(bits, set(0x7fff)), last);
+        let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x);
+        let rounded = _mm512_mask_or_epi32(rounded, nan, bits, set(0x40_0000));
+        // No exponent: zero or denormal.
+        let zero = _mm512_testn_epi32_mask(bits, set(0x7f80_0000));
+        _mm512_mask_and_epi32(rounded, zero, bits, set(0x8000_0000))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn pair(even: __m512, odd: __m512) -> __m512i {
+        _mm512_mask_blend_epi16(0xaaaa_aaaa, _mm512_srli_epi32::<16>(round(even)), round(odd))
+    }
+
+    /// The first `count` of 16 numbers, zeros after them.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    unsafe fn load(from: *const f32, count: usize) -> __m512 {
+        let mask = ((1u32 << count.min(TILE)) - 1) as __mmask16;
+        // SAFETY: what is masked is not read.
+        unsafe { _mm512_maskz_loadu_ps(mask, from) }
+    }
+
+    /// The rows of a tile.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    unsafe fn rows(part: Part) -> [__m512i; TILE] {
+        let upper: [u16; 32] = core::array::from_fn(|i| 2 * i as u16 + 1);
+        let mut out = [_mm512_setzero_si512(); TILE];
+        // SAFETY: 64 bytes; below: inside the part.
+        let upper = unsafe { _mm512_loadu_si512(upper.as_ptr().cast()) };
+        for (r, out) in out.iter_mut().enumerate().take(part.rows) {
+            let from = part.from.wrapping_add(r * part.row);
+            let (low, high) =
+                unsafe { (load(from, part.depth), load(from.wrapping_add(TILE), part.depth.saturating_sub(TILE))) };
+            *out = _mm512_permutex2var_epi16(round(low), upper, round(high));
+        }
+        out
+    }
+
+    /// # Safety
+    /// As for the plain form, and the processor has AVX-512F and BW; so below.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub unsafe fn tile_of_rows(part: Part, to: *mut u32) {
+        // SAFETY: the caller's promise; so below.
+        unsafe {
+            for (r, row) in rows(part).into_iter().enumerate().take(part.rows) {
+                _mm512_storeu_si512(to.add(r * TILE).cast(), row);
+            }
+        }
+    }
+
+    /// Where rows of A are neighbours: pairs of sixteen rows at once, then transposed.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub unsafe fn tile_of_columns(part: Part, to: *mut u32) {
+        let mut columns = [_mm512_setzero_si512(); TILE];
+        let number = |k: usize| {
+            let count = if k < part.depth { part.rows } else { 0 };
+            // SAFETY: inside the part.
+            unsafe { load(part.from.wrapping_add(k * part.column), count) }
+        };
+        for (k, column) in columns.iter_mut().enumerate().take(part.depth.div_ceil(2)) {
+            *column = pair(number(2 * k), number(2 * k + 1));
+        }
+        for (r, row) in transpose(columns).into_iter().enumerate().take(part.rows) {
+            // SAFETY: inside the tile.
+            unsafe { _mm512_storeu_si512(to.add(r * TILE).cast(), row) };
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub unsafe fn transposed_tile(part: Part, to: *mut u32, width: usize) {
+        // SAFETY: the caller's promise.
+        let tile = transpose(unsafe { rows(part) });
+        for (k, row) in tile.into_iter().enumerate() {
+            // SAFETY: inside the room.
+            unsafe { _mm512_storeu_si512(to.add(k * width).cast(), row) };
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub unsafe fn interleave(even: Option<*const f32>, odd: Option<*const f32>, columns: usize, to: *mut u32) {
+        for c in (0..columns).step_by(TILE) {
+            // SAFETY: whole registers of rows that are there.
+            unsafe {
+                let number =
+                    |row: Option<*const f32>| row.map_or(_mm512_setzero_ps(), |row| _mm512_loadu_ps(row.add(c)));
+                _mm512_storeu_si512(to.add(c).cast(), pair(number(even), number(odd)));
+            }
+        }
+    }
+
+    /// 16 by 16 words: in squares of 4 by 4 inside of 128 bits, then the squares.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn transpose(r: [__m512i; TILE]) -> [__m512i; TILE] {
+        let mut s = r;
+        for q in (0..TILE).step_by(4) {
+            let a = _mm512_unpacklo_epi32(r[q], r[q + 1]);
+            let b = _mm512_unpackhi_epi32(r[q], r[q + 1]);
+            let c = _mm512_unpacklo_epi32(r[q + 2], r[q + 3]);
+            let d = _mm512_unpackhi_epi32(r[q + 2], r[q + 3]);
+            // s[q + j], 128-bit part l: rows q .. q + 4 of column 4 l + j.
+            s[q] = _mm512_unpacklo_epi64(a, c);
+            s[q + 1] = _mm512_unpackhi_epi64(a, c);
+            s[q + 2] = _mm512_unpacklo_epi64(b, d);
+            s[q + 3] = _mm512_unpackhi_epi64(b, d);
+        }
+        let mut out = r;
+        for j in 0..4 {
+            // Parts 0 and 2 of two registers, then 1 and 3: a 4 by 4 transpose of 128-bit parts.
+            let low = _mm512_shuffle_i32x4::<0x88>(s[j], s[4 + j]);
+            let high = _mm512_shuffle_i32x4::<0x88>(s[8 + j], s[12 + j]);
+            out[j] = _mm512_shuffle_i32x4::<0x88>(low, high);
+            out[8 + j] = _mm512_shuffle_i32x4::<0xdd>(low, high);
+            let low = _mm512_shuffle_i32x4::<0xdd>(s[j], s[4 + j]);
+            let high = _mm512_shuffle_i32x4::<0xdd>(s[8 + j], s[12 + j]);
+            out[4 + j] = _mm512_shuffle_i32x4::<0x88>(low, high);
+            out[12 + j] = _mm512_shuffle_i32x4::<0xdd>(low, high);
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Noise;
+
+    /// Numbers of every kind among ordinary ones.
+    fn numbers(len: usize) -> Vec<f32> {
+        let mut list: Vec<f32> = Noise(3).uniform(len, 4.0);
+        let odd = [f32::NAN, f32::INFINITY, -f32::INFINITY, 1e-40, -1e-40, 0.0, -0.0, f32::MAX, f32::MIN_POSITIVE];
+        for (to, x) in list.iter_mut().skip(1).step_by(7).zip(odd.into_iter().cycle()) {
+            *to = x;
+        }
+        list
+    }
+
+    #[test]
+    fn a_word_holds_two_rounded_numbers() {
+        assert_eq!(word(1.0, -2.0), 0xc000_3f80);
+        // 1 + 2^-8 lies half way between 1 and 1 + 2^-7: the even one is 1.
+        assert_eq!(word(1.0 + 1.0 / 256.0, 1.0 + 3.0 / 256.0), 0x3f82_3f80);
+        assert_eq!(word(1e-40, -1e-40), 0x8000_0000);
+        assert_eq!(word(f32::MAX, f32::MIN_POSITIVE), 0x0080_7f80);
+    }
+
+    /// The dispatched forms give the bits of the plain ones at every width, and nothing else is written.
+    #[test]
+    fn all_forms_give_the_same_bits() {
+        const MARK: u32 = 0xdead_beef;
+        let from = numbers(64 * 80);
+        for (rows, depth) in [(16usize, 32usize), (1, 1), (5, 31), (16, 17), (33, 2), (40, 63), (48, 64)] {
+            for (row, column) in [(80, 1), (1, 64), (3, 70)] {
+                let chunks = depth.div_ceil(32) + 1;
+                let segment = Segment { a: from.as_ptr(), row, column, b: from.as_ptr(), depth, next: 0 };
+                let mut got = vec![MARK; rows.div_ceil(TILE) * chunks * TILE_SIZE];
+                // SAFETY: 64 * 80 numbers hold every row and column of these; room for all chunks.
+                unsafe { left(&segment, 0, rows, got.as_mut_ptr(), chunks) };
+                for (at, &got) in got.iter().enumerate() {
+                    let (block, chunk) = (at / TILE_SIZE / chunks, at / TILE_SIZE % chunks);
+                    let (r, k) = (block * TILE + at / TILE % TILE, 2 * (chunk * TILE + at % TILE));
+                    let number = |k: usize| if k < depth { from[r * row + k * column] } else { 0.0 };
+                    let want = match r < rows && chunk + 1 < chunks {
+                        true => word(number(k), number(k + 1)),
+                        false => MARK,
+                    };
+                    assert_eq!(got, want, "{rows} x {depth}, distances {row} and {column}: row {r}, {k}");
+                }
+            }
+        }
+        for (width, columns, depth) in [(64, 64, 33), (64, 16, 2), (16, 8, 7), (8, 4, 1)] {
+            let mut got = vec![MARK; pair_rows(depth) * width];
+            // SAFETY: as above.
+            unsafe { right(from.as_ptr(), width, depth, columns, got.as_mut_ptr()) };
+            for (at, &got) in got.iter().enumerate() {
+                let (k, c) = (2 * (at / width), at % width);
+                let number = |k: usize| if k < depth { from[k * width + c] } else { 0.0 };
+                let want = if c < columns { word(number(k), number(k + 1)) } else { MARK };
+                assert_eq!(got, want, "B of {depth} x {columns}: {k}, {c}");
+            }
+        }
+        for (units, depth, width) in [(64, 70, 64), (5, 3, 64), (17, 33, 64), (16, 9, 16), (3, 40, 8)] {
+            let mut got = vec![MARK; pair_rows(depth) * width];
+            // SAFETY: as above.
+            unsafe { transposed(from.as_ptr(), units, depth, got.as_mut_ptr(), width) };
+            for (at, &got) in got.iter().enumerate() {
+                let (k, u) = (2 * (at / width), at % width);
+                let number = |k: usize| if k < depth && u < units { from[u * depth + k] } else { 0.0 };
+                assert_eq!(got, word(number(k), number(k + 1)), "weights {units} x {depth}: {k}, {u}");
+            }
+        }
+        for (rows, columns, width) in [(64, 64, 64), (3, 5, 64), (17, 33, 64), (7, 16, 16), (8, 3, 8)] {
+            let mut got = vec![MARK; width / 2 * width];
+            // SAFETY: as above.
+            unsafe { straight(from.as_ptr(), 70, (rows, columns), got.as_mut_ptr(), width) };
+            for (at, &got) in got.iter().enumerate() {
+                let (k, c) = (2 * (at / width), at % width);
+                let number = |k: usize| if k < rows && c < columns { from[k * 70 + c] } else { 0.0 };
+                assert_eq!(got, word(number(k), number(k + 1)), "weights straight {rows} x {columns}: {k}, {c}");
+            }
+        }
+    }
+}
