@@ -6,6 +6,8 @@ Gradients are complex-step derivatives, d L / d p = Im L(p + i e) / e with e = 1
 subtracted, and independent of any rule of differentiation. Every function here is analytic.
 """
 
+from functools import partial
+
 import numpy as np
 
 from common import B, GRID, H, I, LENGTHS, P, T, Draw, case_name, draw_inputs, finish
@@ -87,6 +89,122 @@ def lstm_cifg(w, x, h, c, mask):
     return {"h": np.tanh(c) * o, "c": c}
 
 
+def odyssey(gates, w, x, h, c, mask, g=np.tanh, out=np.tanh):
+    """Greff et al., section II-A, with the gates that the variant has (rows in this order, z among them); a missing gate is 1."""
+    x, recurrent = x * mask("0_x"), h * mask("0_h")
+    rows = {name: (W, R, b) for name, W, R, b in zip(
+        gates, *(np.split(w[k], len(gates)) for k in ("weight_ih", "weight_hh", "bias_ih")))}
+
+    def gate(name, cell):
+        if name not in rows:
+            return 1
+        W, R, b = rows[name]
+        return sigmoid(W @ x + R @ recurrent + w[f"weight_p{name}"] * cell + b)
+
+    Wz, Rz, bz = rows["z"]
+    c = g(Wz @ x + Rz @ recurrent + bz) * gate("i", c) + c * gate("f", c)
+    return {"h": out(c) * gate("o", c), "c": c}
+
+
+def identity(a):
+    return a
+
+
+def plain_lstm(w, x, h, c, mask, g, out):
+    """Input, forget, block input and output, in this order, without peepholes."""
+    pre = w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"]
+    i, f, z, o = np.split(pre, 4)
+    c = sigmoid(f) * c + sigmoid(i) * g(z)
+    return {"h": sigmoid(o) * out(c), "c": c}
+
+
+def squash_g(a):
+    """Hochreiter & Schmidhuber 1997, equation 5 of appendix A.1: from -2 to 2."""
+    return 4 / (1 + np.exp(-a)) - 2
+
+
+def squash_h(a):
+    """The same, equation 4: from -1 to 1."""
+    return 2 / (1 + np.exp(-a)) - 1
+
+
+def lstm_1997(w, x, h, c, mask):
+    """Hochreiter & Schmidhuber 1997, section 4: no forget gate; rows in, c, out."""
+    pre = w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"]
+    net_in, net_c, net_out = np.split(pre, 3)
+    c = c + sigmoid(net_in) * squash_g(net_c)
+    return {"h": sigmoid(net_out) * squash_h(c), "c": c}
+
+
+def lstm_fgr(w, x, h, c, ig, fg, og, mask):
+    """Greff et al., variant FGR: R_ii i' + R_fi f' + R_oi o' in i, and so in f and o; rows i, f, o, then z."""
+    before = {"ig": ig * mask("0_ig"), "fg": fg * mask("0_fg"), "og": og * mask("0_og")}
+    x, recurrent = x * mask("0_x"), h * mask("0_h")
+    pre = w["weight_ih"] @ x + w["weight_hh"] @ recurrent + w["bias_ih"]
+    i, f, o, z = np.split(pre, 4)
+    more = sum(w[f"weight_{name}h"] @ value for name, value in before.items())
+    more_i, more_f, more_o = np.split(more, 3)
+    i = sigmoid(i + more_i + w["weight_pi"] * c)
+    f = sigmoid(f + more_f + w["weight_pf"] * c)
+    c = np.tanh(z) * i + c * f
+    o = sigmoid(o + more_o + w["weight_po"] * c)
+    return {"h": np.tanh(c) * o, "c": c, "ig": i, "fg": f, "og": o}
+
+
+def gru_minimal(w, x, h, mask):
+    """Third deck: u = sigmoid(W_u [c', x] + b_u), c~ = tanh(W_c [c', x] + b_c), c = u c~ + (1 - u) c'; rows u, c."""
+    u, candidate = np.split(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"], 2)
+    u = sigmoid(u)
+    return {"h": u * np.tanh(candidate) + (1 - u) * h}
+
+
+def mgu(w, x, h, mask):
+    """Zhou et al. 2016, equations 8 to 10; rows f, n."""
+    (Wf, W), (Uf, U), (bf, b) = (np.split(w[k], 2) for k in ("weight_ih", "weight_hh", "bias_ih"))
+    f = sigmoid(Wf @ (x * mask("0_x")) + Uf @ (h * mask("0_h")) + bf)
+    candidate = np.tanh(W @ (x * mask("1_x")) + U @ (f * h * mask("1_fh")) + b)
+    return {"h": (1 - f) * h + f * candidate}
+
+
+def min_gru(w, x, h, mask):
+    """Feng et al. 2024, section 3.1: rows z, n."""
+    z, n = np.split(w["weight_ih"] @ (x * mask("0_x")) + w["bias_ih"], 2)
+    z = sigmoid(z)
+    return {"h": (1 - z) * h + z * n}
+
+
+def min_lstm(w, x, h, mask):
+    """Feng et al. 2024, section 3.2: f and i normalised to a sum of one; rows f, i, n."""
+    f, i, n = np.split(w["weight_ih"] @ (x * mask("0_x")) + w["bias_ih"], 3)
+    f, i = sigmoid(f), sigmoid(i)
+    return {"h": f / (f + i) * h + i / (f + i) * n}
+
+
+def unit_feedback(w, x, h, mask):
+    """First deck: h = h' + F(x)."""
+    return {"h": h + np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["bias_ih"])}
+
+
+def state_space(w, x, y, s, mask):
+    """First deck: y_n = B x_n, x_n+1 = a(x_n, u_n); here the state is s and the input x."""
+    y = w["weight_hr"] @ (s * mask("0_s"))
+    return {"y": y, "s": np.tanh(w["weight_ih"] @ (x * mask("1_x")) + w["weight_hh"] @ (s * mask("1_s")) + w["bias_ih"])}
+
+
+def lstm_shapes(gates, *peepholes):
+    """Shapes of an LSTM's parameters with so many gates and these peepholes."""
+    return lambda i: {"weight_ih": (gates * H, i), "weight_hh": (gates * H, H), "bias_ih": (gates * H,)} | {
+        f"weight_{name}": (H,) for name in peepholes}
+
+
+def from_input(gates):
+    """Shapes of a cell whose gates see the input alone."""
+    return lambda i: {"weight_ih": (gates * H, i), "bias_ih": (gates * H,)}
+
+
+LSTM = {"h": H, "c": H}
+MASKS = {"0_x": 0, "0_h": H}
+
 # name: step, states with their widths, shapes of the parameters for an input width, widths of the masks (0: the input's).
 # The first state is the output. Last, where it is not 0.8, the bound of the parameters.
 CELLS = {
@@ -133,6 +251,32 @@ CELLS = {
         {"h": H, "c": H},
         lambda i: {"weight_ih": (3 * H, i), "weight_hh": (3 * H, H), "bias_ih": (3 * H,), "weight_pi": (H,), "weight_po": (H,)},
         {"0_x": 0, "0_h": H},
+    ),
+    "lstm-nig": (partial(odyssey, "fzo"), LSTM, lstm_shapes(3, "pf", "po"), MASKS),
+    "lstm-nfg": (partial(odyssey, "izo"), LSTM, lstm_shapes(3, "pi", "po"), MASKS),
+    "lstm-nog": (partial(odyssey, "ifz"), LSTM, lstm_shapes(3, "pi", "pf"), MASKS),
+    "lstm-niaf": (partial(odyssey, "ifzo", g=identity), LSTM, lstm_shapes(4, "pi", "pf", "po"), MASKS),
+    "lstm-noaf": (partial(odyssey, "ifzo", out=identity), LSTM, lstm_shapes(4, "pi", "pf", "po"), MASKS),
+    "lstm-np": (partial(plain_lstm, g=np.tanh, out=np.tanh), LSTM, lstm_shapes(4), MASKS),
+    "lstm-fgr": (
+        lstm_fgr,
+        LSTM | {"ig": H, "fg": H, "og": H},
+        lambda i: lstm_shapes(4, "pi", "pf", "po")(i) | {f"weight_{name}h": (3 * H, H) for name in ("ig", "fg", "og")},
+        MASKS | {"0_ig": H, "0_fg": H, "0_og": H},
+    ),
+    "lstm-1997": (lstm_1997, LSTM, lstm_shapes(3), MASKS),
+    "lstm-1999": (partial(plain_lstm, g=squash_g, out=squash_h), LSTM, lstm_shapes(4), MASKS),
+    "lstm-show-and-tell": (partial(plain_lstm, g=np.tanh, out=identity), LSTM, lstm_shapes(4), MASKS),
+    "gru-minimal": (gru_minimal, {"h": H}, lstm_shapes(2), MASKS),
+    "mgu": (mgu, {"h": H}, lstm_shapes(2), MASKS | {"1_x": 0, "1_fh": H}),
+    "min-gru": (min_gru, {"h": H}, from_input(2), {"0_x": 0}),
+    "min-lstm": (min_lstm, {"h": H}, from_input(3), {"0_x": 0}),
+    "unit-feedback": (unit_feedback, {"h": H}, from_input(1), {"0_x": 0}),
+    "state-space": (
+        state_space,
+        {"y": P, "s": H},
+        lambda i: {"weight_hr": (P, H), "weight_ih": (H, i), "weight_hh": (H, H), "bias_ih": (H,)},
+        {"0_s": H, "1_x": 0, "1_s": H},
     ),
 }
 

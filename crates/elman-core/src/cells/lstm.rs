@@ -3,9 +3,10 @@
 crate::cell! {
     /// Long short-term memory with input, forget and output gates.
     ///
-    /// Hochreiter & Schmidhuber, Neural Computation 9(8), 1997; forget gate: Gers, Schmidhuber & Cummins, 1999.
-    /// The gates' order i, f, g, o and the equations are PyTorch's; PyTorch keeps two biases a gate, of which only the
-    /// sum matters: here there is one.
+    /// Hochreiter & Schmidhuber, Neural Computation 9(8), 1997; forget gate: Gers, Schmidhuber & Cummins, 1999. Without
+    /// peepholes: variant NP of Greff et al., "LSTM: a search space odyssey", 2017, and registered as `lstm-np` too. The gates' order
+    /// i, f, g, o and the equations are PyTorch's; PyTorch keeps two biases a gate, of which only the sum matters: here
+    /// there is one.
     #[derive(Clone, Debug)]
     pub struct Lstm = "lstm" {}
     carry h, c; output h;

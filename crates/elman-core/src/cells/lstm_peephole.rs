@@ -1,13 +1,16 @@
 //! Long short-term memory with peepholes.
 
+use crate::algebra::Activation;
+
 crate::cell! {
     /// Long short-term memory whose gates see the cell state through peepholes: one weight a unit.
     ///
-    /// Gers & Schmidhuber, "Recurrent nets that time and count", 2000; in the notation of Greff et al., "LSTM: a search
-    /// space odyssey", 2017, equations of section II-A. The input and forget gates see the cell state of the step before,
-    /// the output gate that of this step.
+    /// Gers & Schmidhuber, "Recurrent nets that time and count", 2000; in the notation of Greff, Srivastava, Koutnik,
+    /// Steunebrink & Schmidhuber, "LSTM: a search space odyssey", 2017, equations of section II-A. The input and forget gates
+    /// see the cell state of the step before, the output gate that of this step. The activations of input and output are
+    /// tanh (`lstm-peephole`); the paper's variants NIAF (`lstm-niaf`) and NOAF (`lstm-noaf`) leave out the one or the other.
     #[derive(Clone, Debug)]
-    pub struct LstmPeephole = "lstm-peephole" {}
+    pub struct LstmPeephole = "lstm-peephole" { input: Activation, output: Activation }
     carry h, c; output h;
     stage 0 hidden {
         gate i, f, g, o = [x, h];
@@ -16,9 +19,9 @@ crate::cell! {
     } -> h, c {
         i = sigmoid(i + pi * c);
         f = sigmoid(f + pf * c);
-        g = tanh(g);
+        g = input.of(g);
         c = f * c + i * g;
         o = sigmoid(o + po * c);
-        h = o * tanh(c);
+        h = o * output.of(c);
     }
 }
