@@ -1,5 +1,6 @@
 //! Buffers: aligned, on huge pages where the system gives them, kept between calls.
 
+use crate::algebra::Element;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 
 /// A cache line, to which every buffer is aligned.
@@ -171,4 +172,29 @@ pub(super) fn pieces(
         let last = blocks.end.min((panel + 1) * n);
         (first < last).then(|| (panel, first - panel * n, last - first))
     })
+}
+
+/// `to[k * stride + c] = from[c * columns + k]` for `rows` rows of `from`.
+pub fn transpose<F: Element>(from: &[F], (rows, columns): (usize, usize), to: &mut [F], stride: usize) {
+    const TILE: usize = 4;
+    // Numbers of a row that are taken together: a cache line of f32.
+    const RUN: usize = 16;
+    let (whole_rows, whole_columns) = (rows / TILE * TILE, columns / TILE * TILE);
+    for line in (0..whole_columns).step_by(RUN).map(|k| k..whole_columns.min(k + RUN)) {
+        for c in (0..whole_rows).step_by(TILE) {
+            for k in line.clone().step_by(TILE) {
+                // Lengths that the compiler knows become shuffles of registers.
+                let tile: [&[F; TILE]; TILE] =
+                    core::array::from_fn(|i| from[(c + i) * columns + k..].first_chunk().expect("a tile"));
+                for j in 0..TILE {
+                    to[(k + j) * stride + c..][..TILE].copy_from_slice(&tile.map(|row| row[j]));
+                }
+            }
+        }
+    }
+    for k in 0..columns {
+        for c in if k < whole_columns { whole_rows } else { 0 }..rows {
+            to[k * stride + c] = from[c * columns + k];
+        }
+    }
 }

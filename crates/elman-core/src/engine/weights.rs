@@ -4,7 +4,7 @@
 //! gate of `width` units. A source's weights are packed for those gates only that have it.
 
 use super::compressed::WeightFormat;
-use super::memory::{Buffer, Matrix, Panels};
+use super::memory::{self, Buffer, Matrix, Panels};
 use super::mixed::pairs;
 use crate::Layer;
 use crate::algebra::Element;
@@ -344,22 +344,11 @@ impl<F: Element> PackedStage<F> {
 /// # Safety
 /// `to` is valid for `depth * w` numbers.
 unsafe fn transpose<F: Element>(from: &[F], units: usize, depth: usize, to: *mut F, w: usize) {
-    // Tiles of eight columns keep the lines that are written in the first cache.
-    for k0 in (0..depth).step_by(8) {
-        let columns = 8.min(depth - k0);
-        for u in 0..units {
-            let row = &from[u * depth + k0..][..columns];
-            for (k, &value) in row.iter().enumerate() {
-                // SAFETY: k0 + k < depth and u < w.
-                unsafe { *to.add((k0 + k) * w + u) = value };
-            }
-        }
-        for k in k0..k0 + columns {
-            for u in units..w {
-                // SAFETY: as above.
-                unsafe { *to.add(k * w + u) = F::constant(0.0) };
-            }
-        }
+    // SAFETY: the caller's promise.
+    let to = unsafe { core::slice::from_raw_parts_mut(to, depth * w) };
+    memory::transpose(from, (units, depth), to, w);
+    if units < w {
+        to.chunks_exact_mut(w).for_each(|row| row[units..].fill(F::constant(0.0)));
     }
 }
 

@@ -22,12 +22,12 @@
 
 mod passes;
 
-use super::memory::{Buffer, Matrix, Panels};
+use super::memory::{Buffer, Matrix, Panels, transpose};
 use super::product::{Init, Product, Segment};
 use crate::algebra::Element;
 use crate::algebra::lanes::{Isa, dispatch, shape};
 use core::ops::Range;
-use passes::{BiasGradient, Exponentials, Maxima, WeightedSum, dot, transpose};
+use passes::{BiasGradient, Exponentials, Maxima, WeightedSum, dot};
 
 /// A target that does not count: padding.
 pub const IGNORE: u32 = u32::MAX;

@@ -8,30 +8,6 @@ use core::ops::Range;
 /// The most numbers that a register has.
 const MOST_LANES: usize = 16;
 
-/// `to[k * stride + c] = from[c * columns + k]` for `rows` rows of `from`.
-pub(super) fn transpose<F: Element>(from: &[F], (rows, columns): (usize, usize), to: &mut [F], stride: usize) {
-    const TILE: usize = 4;
-    let (whole_rows, whole_columns) = (rows / TILE * TILE, columns / TILE * TILE);
-    // A cache line of every row at a time.
-    for line in (0..whole_columns).step_by(MOST_LANES).map(|k| k..whole_columns.min(k + MOST_LANES)) {
-        for c in (0..whole_rows).step_by(TILE) {
-            for k in line.clone().step_by(TILE) {
-                // Lengths that the compiler knows become shuffles of registers.
-                let tile: [&[F; TILE]; TILE] =
-                    core::array::from_fn(|i| from[(c + i) * columns + k..].first_chunk().expect("a tile"));
-                for j in 0..TILE {
-                    to[(k + j) * stride + c..][..TILE].copy_from_slice(&tile.map(|row| row[j]));
-                }
-            }
-        }
-    }
-    for k in 0..columns {
-        for c in if k < whole_columns { whole_rows } else { 0 }..rows {
-            to[k * stride + c] = from[c * columns + k];
-        }
-    }
-}
-
 /// A sum of products, in strands that need not wait for each other; the order is fixed.
 pub(super) fn dot<F: Element>(a: &[F], b: &[F]) -> F {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<MOST_LANES>(), b.as_chunks::<MOST_LANES>());
