@@ -125,7 +125,7 @@ fn every_cell_answers_as_the_reference_does() {
     }
 }
 
-/// A weight is within 2^-9 of itself in bf16, and within 1/254 of its row's largest in int8. The random weights here are large, and
+/// A weight is within 2^-8 of itself in bf16, and within 1/254 of its row's largest in int8. The random weights here are large, and
 /// a plain cell magnifies what it is given: gated ones stay below a fifth of these parts of the largest logit.
 const COMPRESSED: [(WeightFormat, f64); 2] = [(WeightFormat::Bf16, 1e-2), (WeightFormat::Int8, 6e-2)];
 
@@ -135,7 +135,9 @@ fn weights_in_fewer_bits_answer_nearly_the_same() {
         let model = model(entry.name, 33, 2);
         let full = by_stream(&mut Stream::new(&model, &engine(1)));
         let largest = full.iter().fold(0.0f32, |m, x| m.max(x.abs()));
-        for (format, tolerance) in COMPRESSED {
+        // Plain cells twice, and each layer's output is one more product: rounded weights stand between input and logits six times, not four.
+        let tolerance_of = |tolerance: f64| if entry.name == "state-space" { 1.5 * tolerance } else { tolerance };
+        for (format, tolerance) in COMPRESSED.map(|(format, tolerance)| (format, tolerance_of(tolerance))) {
             let compressed = model.clone().with_stream_weights(format);
             let found = by_stream(&mut Stream::new(&compressed, &engine(1)));
             let difference = found.iter().zip(&full).fold(0.0f32, |m, (a, b)| m.max((a - b).abs()));
