@@ -185,12 +185,6 @@ def unit_feedback(w, x, h, mask):
     return {"h": h + np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["bias_ih"])}
 
 
-def state_space(w, x, y, s, mask):
-    """First deck: y_n = B x_n, x_n+1 = a(x_n, u_n); here the state is s and the input x."""
-    y = w["weight_hr"] @ (s * mask("0_s"))
-    return {"y": y, "s": np.tanh(w["weight_ih"] @ (x * mask("1_x")) + w["weight_hh"] @ (s * mask("1_s")) + w["bias_ih"])}
-
-
 def lstm_shapes(gates, *peepholes):
     """Shapes of an LSTM's parameters with so many gates and these peepholes."""
     return lambda i: {"weight_ih": (gates * H, i), "weight_hh": (gates * H, H), "bias_ih": (gates * H,)} | {
@@ -272,12 +266,6 @@ CELLS = {
     "min-gru": (min_gru, {"h": H}, from_input(2), {"0_x": 0}),
     "min-lstm": (min_lstm, {"h": H}, from_input(3), {"0_x": 0}),
     "unit-feedback": (unit_feedback, {"h": H}, from_input(1), {"0_x": 0}),
-    "state-space": (
-        state_space,
-        {"y": P, "s": H},
-        lambda i: {"weight_hr": (P, H), "weight_ih": (H, i), "weight_hh": (H, H), "bias_ih": (H,)},
-        {"0_s": H, "1_x": 0, "1_s": H},
-    ),
 }
 
 

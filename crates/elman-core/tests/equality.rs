@@ -32,7 +32,7 @@ fn each_set<F: Element>() -> Vec<Box<dyn Runner<F>>> {
 /// The kernels of mixed precision that run on an instruction set.
 fn kernels(isa: Isa) -> Vec<Bf16Kernel> {
     let mut list = Bf16Kernel::available();
-    list.retain(|&kernel| kernel == Bf16Kernel::Plain || isa == Isa::Avx512);
+    list.retain(|&kernel| kernel.fits(isa));
     list
 }
 

@@ -55,7 +55,7 @@ fn both(p: &Problem<f32>, runner: &mut Fused<f32>) -> Pairs {
 
 /// The kernels, on each instruction set that they fit.
 fn kernels() -> impl Iterator<Item = (Isa, Bf16Kernel)> {
-    let fits = |isa, kernel| kernel == Bf16Kernel::Plain || isa == Isa::Avx512;
+    let fits = |isa, kernel: Bf16Kernel| kernel.fits(isa);
     Isa::available().into_iter().flat_map(move |isa| {
         Bf16Kernel::available().into_iter().filter(move |&kernel| fits(isa, kernel)).map(move |kernel| (isa, kernel))
     })

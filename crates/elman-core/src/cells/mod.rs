@@ -26,7 +26,6 @@ mod mgu;
 mod min_gru;
 mod min_lstm;
 mod residual;
-mod state_space;
 mod unit_feedback;
 
 pub use self::elman::Elman;
@@ -51,7 +50,6 @@ pub use mgu::Mgu;
 pub use min_gru::MinGru;
 pub use min_lstm::MinLstm;
 pub use residual::Residual;
-pub use state_space::StateSpace;
 pub use unit_feedback::UnitFeedback;
 
 /// A line of the registry.
@@ -70,7 +68,6 @@ pub const REGISTRY: &[Entry] = &[
     Entry { name: "elman", file: "elman", make: || Arc::new(Elman { activation: Activation::Tanh }) },
     Entry { name: "elman-relu", file: "elman", make: || Arc::new(Elman { activation: Activation::Relu }) },
     Entry { name: "jordan", file: "jordan", make: || Arc::new(Jordan {}) },
-    Entry { name: "state-space", file: "state_space", make: || Arc::new(StateSpace {}) },
     Entry { name: "leaky", file: "leaky", make: || Arc::new(Leaky {}) },
     Entry { name: "unit-feedback", file: "unit_feedback", make: || Arc::new(UnitFeedback {}) },
     Entry { name: "residual", file: "residual", make: || Arc::new(Residual {}) },

@@ -73,10 +73,10 @@ impl Engine {
     ///
     /// # Panics
     /// Where the kernel is not one of [`Bf16Kernel::available`], or one of instructions and the engine's instruction set is not
-    /// [`Isa::Avx512`].
+    /// AVX-512.
     pub fn with_bf16(mut self, kernel: Bf16Kernel) -> Engine {
         assert!(Bf16Kernel::available().contains(&kernel), "this machine cannot run the bf16 kernel {kernel}");
-        assert!(kernel.fits(self.isa), "the bf16 kernel {kernel} needs the instruction set {}", Isa::Avx512);
+        assert!(kernel.fits(self.isa), "the bf16 kernel {kernel} needs the instruction set AVX-512");
         self.bf16 = Some(kernel);
         self
     }

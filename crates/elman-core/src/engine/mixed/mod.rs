@@ -86,7 +86,9 @@ fn found() -> &'static Found {
         let (mut kernels, mut reasons) = (Vec::new(), Vec::new());
         for (kernel, present) in [(Bf16Kernel::Amx, amx::present()), (Bf16Kernel::Avx512, avx512::present())] {
             let usable = match present {
-                Ok(true) if !Isa::available().contains(&Isa::Avx512) => Err("it needs AVX-512 besides".into()),
+                Ok(true) if !Isa::available().into_iter().any(|isa| kernel.fits(isa)) => {
+                    Err("it needs AVX-512 besides".into())
+                }
                 Ok(true) => check::check(kernel),
                 Ok(false) => continue,
                 Err(reason) => Err(reason),
@@ -122,8 +124,15 @@ impl Bf16Kernel {
     }
 
     /// Whether it can run with the registers and panels of an instruction set.
-    pub(super) fn fits(self, isa: Isa) -> bool {
-        self == Bf16Kernel::Plain || isa == Isa::Avx512
+    pub fn fits(self, isa: Isa) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        let wide = isa == Isa::Avx512;
+        #[cfg(not(target_arch = "x86_64"))]
+        let wide = {
+            let _ = isa;
+            false
+        };
+        self == Bf16Kernel::Plain || wide
     }
 }
 
