@@ -57,8 +57,13 @@ def finish(files, generator):
     """Writes the files, or with `--check` compares them with those that are there."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true", help="compare with the files instead of writing them")
-    check = parser.parse_args().check
+    parser.add_argument("names", nargs="*", help="these files only")
+    arguments = parser.parse_args()
+    check = arguments.check
     for cell, tensors in files.items():
+        if arguments.names and cell not in arguments.names:
+            continue
+        tensors = tensors() if callable(tensors) else tensors
         path = HERE / f"{cell}.safetensors"
         # One entry only: the order of several would differ between runs.
         metadata = {"generator": f"golden/{generator}"}

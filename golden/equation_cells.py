@@ -1,6 +1,6 @@
 """Goldens of the cells that PyTorch lacks: the papers' equations in plain numpy, one row and one step at a time.
 
-    python golden/equation_cells.py [--check]
+    python golden/equation_cells.py [--check] [CELL ...]
 
 Gradients are complex-step derivatives, d L / d p = Im L(p + i e) / e with e = 1e-30: exact to rounding, since nothing is
 subtracted, and independent of any rule of differentiation. Every function here is analytic.
@@ -71,7 +71,7 @@ def leaky(w, x, h, mask):
     return {"h": alpha * h + (1 - alpha) * np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
 
 
-def residual(w, x, h, mask):
+def elman_residual(w, x, h, mask):
     """h = h' + tanh(W x + U h' + b)."""
     return {"h": h + np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
 
@@ -196,8 +196,159 @@ def from_input(gates):
     return lambda i: {"weight_ih": (gates * H, i), "bias_ih": (gates * H,)}
 
 
+def fed_back(gates):
+    """Shapes of a cell of the fourth deck with so many gates."""
+    return lambda i: {"weight_ih": (gates * H, i), "weight_hh": (gates * H, H), "weight_yh": (gates * H, P), "weight_hr": (P, H),
+                      "bias_ih": (gates * H,), "bias_hr": (P,)}
+
+
+def deep_shapes(shortcut, output):
+    return lambda i: {"weight_ih": (H, i), "weight_hh": ((2 + shortcut) * H, H), "bias_ih": (2 * H,)} | (
+        {"weight_hr": (P, H), "bias_hr": (P,)} if output else {})
+
+
+FED_BACK = {"y": P, "s": H}
+LADDER = {"0_x": 0, "0_s": H, "0_y": P}
 LSTM = {"h": H, "c": H}
 MASKS = {"0_x": 0, "0_h": H}
+
+
+
+def affine(w, x, s, y, mask):
+    """U x + V s + W y + b of the fourth deck's slides, all gates' rows."""
+    return (
+        w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (s * mask("0_s")) + w["weight_yh"] @ (y * mask("0_y")) + w["bias_ih"]
+    )
+
+
+def read_out(w, s, mask):
+    return np.tanh(w["weight_hr"] @ (s * mask) + w["bias_hr"])
+
+
+def output_feedback(w, x, y, s, mask):
+    """Fourth deck, equation 1: s = a(U x + V s' + W y' + b), y = f(s)."""
+    s = np.tanh(affine(w, x, s, y, mask))
+    return {"y": read_out(w, s, mask("1_s")), "s": s}
+
+
+def output_feedback_preprocessed(w, x, y, s, mask):
+    """Fourth deck, "both input and output can be preprocessed": u = a(P x + p), v = a(R y' + r) in equation 1 for x and y'."""
+    r, b = np.split(w["bias_hh"], 2)
+    u = np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["bias_ih"])
+    v = np.tanh(w["weight_hh"] @ (y * mask("0_y")) + r)
+    s = np.tanh(w["weight_uh"] @ (u * mask("1_u")) + w["weight_sh"] @ (s * mask("1_s")) + w["weight_vh"] @ (v * mask("1_v")) + b)
+    return {"y": read_out(w, s, mask("2_s")), "s": s}
+
+
+def residual(before, w, x, y, s, mask):
+    """Fourth deck, residual: r = U x + V s' + W y' + b; s = s' + a(r), or a(s' + r)."""
+    r = affine(w, x, s, y, mask)
+    s = np.tanh(s + r) if before else s + np.tanh(r)
+    return {"y": read_out(w, s, mask("1_s")), "s": s}
+
+
+def residual_input_gate(w, x, y, s, mask):
+    """Fourth deck, input gate: s = s' + i r; rows r, i."""
+    r, i = np.split(affine(w, x, s, y, mask), 2)
+    s = s + sigmoid(i) * np.tanh(r)
+    return {"y": read_out(w, s, mask("1_s")), "s": s}
+
+
+def residual_forget_gate(w, x, y, s, mask):
+    """Fourth deck, forget gate: s = f s' + i r; rows r, i, f."""
+    r, i, f = np.split(affine(w, x, s, y, mask), 3)
+    s = sigmoid(f) * s + sigmoid(i) * np.tanh(r)
+    return {"y": read_out(w, s, mask("1_s")), "s": s}
+
+
+def residual_output_gate(w, x, y, s, mask):
+    """Fourth deck, output gate: y = f(o a(s)), the gates still see s'; rows r, i, f, o."""
+    r, i, f, o = np.split(affine(w, x, s, y, mask), 4)
+    s = sigmoid(f) * s + sigmoid(i) * np.tanh(r)
+    return {"y": read_out(w, sigmoid(o) * np.tanh(s), mask("1_m")), "s": s}
+
+
+def lstm_output_feedback(w, x, y, m, s, mask):
+    """Fourth deck, "LSTM in a slide": the gates see m' = the gated state; rows r, i, f, o."""
+    pre = w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (m * mask("0_m")) + w["weight_yh"] @ (y * mask("0_y")) + w["bias_ih"]
+    r, i, f, o = np.split(pre, 4)
+    s = sigmoid(f) * s + sigmoid(i) * np.tanh(r)
+    m = sigmoid(o) * np.tanh(s)
+    return {"y": read_out(w, m, mask("1_m")), "m": m, "s": s}
+
+
+def state_space(w, x, y, s, mask):
+    """First deck: x_n+1 = a(x_n, u_n), y_n = B x_n; its state is s here, its input x."""
+    out = w["weight_hr"] @ (s * mask("0_s"))
+    return {"y": out, "s": np.tanh(w["weight_ih"] @ (x * mask("1_x")) + w["weight_hh"] @ (s * mask("1_s")) + w["bias_ih"])}
+
+
+def elman_sigmoid(w, x, h, mask):
+    """h = sigmoid(W x + U h' + b)."""
+    return {"h": sigmoid(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
+
+
+def indrnn(w, x, h, mask):
+    """Li et al. 2018, equation 2: h = relu(W x + u h' + b)."""
+    a = w["weight_ih"] @ (x * mask("0_x")) + w["weight_u"] * h + w["bias_ih"]
+    return {"h": np.where(a.real > 0, a, 0)}
+
+
+def gru_layer_norm(w, x, h, mask):
+    """Ba et al. 2016, supplement, with statistics of each gate's own; rows r, z, n, x before h."""
+    gains = np.split(w["weight_ln"], 6)
+    xs = [gain * layer_norm(W @ (x * mask("0_x"))) for W, gain in zip(np.split(w["weight_ih"], 3), gains[:3])]
+    bias = np.split(w["bias_hh"], 3)
+    hs = [gain * layer_norm(U @ (h * mask("0_h"))) + b for U, gain, b in zip(np.split(w["weight_hh"], 3), gains[3:], bias)]
+    r, z = sigmoid(xs[0] + hs[0]), sigmoid(xs[1] + hs[1])
+    return {"h": (1 - z) * h + z * np.tanh(xs[2] + r * hs[2])}
+
+
+def slstm(w, x, h, s, l, mask):
+    """Beck et al. 2024, equations 8 to 14 (f = exp) and 15 to 17 (the stabiliser m); s = c / n, l = ln n + m; rows i, f, z, o."""
+    pre = w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"]
+    i, f, z, o = np.split(pre, 4)
+    m, n = 0.25, np.exp(l - 0.25)  # any m: it cancels
+    c = s * n
+    new_m = np.where((f + m).real > i.real, f + m, i)
+    i, f = np.exp(i - new_m), np.exp(f + m - new_m)
+    c, n = f * c + i * np.tanh(z), f * n + i
+    return {"h": sigmoid(o) * c / n, "s": c / n, "l": np.log(n) + new_m}
+
+
+def lru(w, x, y, re, im, mask):
+    """Orvieto et al. 2023, section 3: s = lambda s' + gamma (B x), y = Re(C s) + D x in complex numbers; rows Re B, Im B, D."""
+    # i times a complex-step number must not mix with the step's own imaginary unit: (real, imaginary) pairs.
+    size, angle = np.exp(-np.exp(w["weight_nu"])), np.exp(w["weight_theta"])
+    lr, li = size * np.cos(angle), size * np.sin(angle)
+    Br, Bi, D = np.split(w["weight_ih"], [H, 2 * H])
+    gamma = np.exp(w["weight_g"])
+    x0 = x * mask("0_x")
+    re, im = lr * re - li * im + gamma * (Br @ x0), li * re + lr * im + gamma * (Bi @ x0)
+    out = w["weight_hr"] @ (re * mask("1_re")) + w["weight_imh"] @ (im * mask("1_im")) + D @ (x * mask("1_x"))
+    return {"y": out, "re": re, "im": im}
+
+
+def second_order(w, x, h, mask):
+    """Giles et al. 1992 with W_ijk = sum_r F_ir Q_rj P_rk: h = sigmoid(F (P x * Q h') + b); rows Q, F."""
+    Q, F = np.split(w["weight_hh"], 2)
+    m = (w["weight_ih"] @ (x * mask("0_x"))) * (Q @ (h * mask("0_h")))
+    return {"h": sigmoid(F @ (m * mask("1_m")) + w["bias_ih"])}
+
+
+def leaky_fixed(w, x, h, mask):
+    """Jaeger et al. 2007, equation 6: h = alpha h' + (1 - alpha) tanh(W x + U h' + b), alpha = 0.9."""
+    return {"h": 0.9 * h + 0.1 * np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
+
+
+def deep(shortcut, output, w, x, h, mask, y=None):
+    """Pascanu et al. 2014: DT-RNN, DT(S)-RNN, DOT-RNN, DOT(S)-RNN with one layer in the transition; rows u, h, shortcut."""
+    U, V, *S = np.split(w["weight_hh"], 2 + shortcut)
+    b, c = np.split(w["bias_ih"], 2)
+    u = np.tanh(w["weight_ih"] @ (x * mask("0_x")) + U @ (h * mask("0_h")) + b)
+    h = np.tanh(V @ (u * mask("1_u")) + sum(matrix @ (h * mask("1_h")) for matrix in S) + c)
+    return {"y": np.tanh(w["weight_hr"] @ (h * mask("2_h")) + w["bias_hr"]), "h": h} if output else {"h": h}
+
 
 # name: step, states with their widths, shapes of the parameters for an input width, widths of the masks (0: the input's).
 # The first state is the output. Last, where it is not 0.8, the bound of the parameters.
@@ -233,8 +384,8 @@ CELLS = {
         lambda i: {"weight_ih": (H, i), "weight_hh": (H, H), "bias_ih": (H,), "weight_leak": (H,)},
         {"0_x": 0, "0_h": H},
     ),
-    "residual": (
-        residual,
+    "elman-residual": (
+        elman_residual,
         {"h": H},
         lambda i: {"weight_ih": (H, i), "weight_hh": (H, H), "bias_ih": (H,)},
         {"0_x": 0, "0_h": H},
@@ -266,6 +417,55 @@ CELLS = {
     "min-gru": (min_gru, {"h": H}, from_input(2), {"0_x": 0}),
     "min-lstm": (min_lstm, {"h": H}, from_input(3), {"0_x": 0}),
     "unit-feedback": (unit_feedback, {"h": H}, from_input(1), {"0_x": 0}),
+    "elman-sigmoid": (elman_sigmoid, {"h": H}, lstm_shapes(1), MASKS),
+    # Fed back twice, by s and by y: as above for the parameters' bound.
+    "output-feedback": (output_feedback, FED_BACK, fed_back(1), LADDER | {"1_s": H}, 0.4),
+    "output-feedback-preprocessed": (
+        output_feedback_preprocessed,
+        FED_BACK,
+        lambda i: {"weight_ih": (H, i), "weight_hh": (H, P), "weight_uh": (H, H), "weight_sh": (H, H), "weight_vh": (H, H), "weight_hr": (P, H),
+                   "bias_ih": (H,), "bias_hh": (2 * H,), "bias_hr": (P,)},
+        {"0_x": 0, "0_y": P, "1_u": H, "1_s": H, "1_v": H, "2_s": H},
+        0.4,
+    ),
+    "state-space": (
+        state_space,
+        FED_BACK,
+        lambda i: {"weight_hr": (P, H), "weight_ih": (H, i), "weight_hh": (H, H), "bias_ih": (H,)},
+        {"0_s": H, "1_x": 0, "1_s": H},
+    ),
+    "residual": (partial(residual, False), FED_BACK, fed_back(1), LADDER | {"1_s": H}, 0.4),
+    "residual-before": (partial(residual, True), FED_BACK, fed_back(1), LADDER | {"1_s": H}, 0.4),
+    "residual-input-gate": (residual_input_gate, FED_BACK, fed_back(2), LADDER | {"1_s": H}, 0.4),
+    "residual-forget-gate": (residual_forget_gate, FED_BACK, fed_back(3), LADDER | {"1_s": H}, 0.4),
+    "residual-output-gate": (residual_output_gate, FED_BACK, fed_back(4), LADDER | {"1_m": H}, 0.4),
+    "lstm-output-feedback": (lstm_output_feedback, {"y": P, "m": H, "s": H}, fed_back(4), {"0_x": 0, "0_m": H, "0_y": P, "1_m": H}, 0.4),
+    "indrnn": (indrnn, {"h": H}, lambda i: from_input(1)(i) | {"weight_u": (H,)}, {"0_x": 0}),
+    "gru-layer-norm": (
+        gru_layer_norm,
+        {"h": H},
+        lambda i: {"weight_ih": (3 * H, i), "weight_hh": (3 * H, H), "bias_hh": (3 * H,), "weight_ln": (6 * H,)},
+        MASKS,
+    ),
+    "slstm": (slstm, {"h": H, "s": H, "l": H}, lstm_shapes(4), MASKS),
+    "lru": (
+        lru,
+        {"y": P, "re": H, "im": H},
+        lambda i: {"weight_ih": (2 * H + P, i), "weight_hr": (P, H), "weight_imh": (P, H), "weight_nu": (H,), "weight_theta": (H,), "weight_g": (H,)},
+        {"0_x": 0, "1_re": H, "1_im": H, "1_x": 0},
+    ),
+    # Two layers a step: as above.
+    "deep-transition": (partial(deep, 0, 0), {"h": H}, deep_shapes(0, 0), MASKS | {"1_u": H}, 0.4),
+    "deep-transition-shortcut": (partial(deep, 1, 0), {"h": H}, deep_shapes(1, 0), MASKS | {"1_u": H, "1_h": H}, 0.4),
+    "deep-output": (partial(deep, 0, 1), {"y": P, "h": H}, deep_shapes(0, 1), MASKS | {"1_u": H, "2_h": H}, 0.4),
+    "deep-output-shortcut": (partial(deep, 1, 1), {"y": P, "h": H}, deep_shapes(1, 1), MASKS | {"1_u": H, "1_h": H, "2_h": H}, 0.4),
+    "second-order": (
+        second_order,
+        {"h": H},
+        lambda i: {"weight_ih": (H, i), "weight_hh": (2 * H, H), "bias_ih": (H,)},
+        MASKS | {"1_m": H},
+    ),
+    "leaky-fixed": (leaky_fixed, {"h": H}, lstm_shapes(1), MASKS),
 }
 
 
@@ -327,4 +527,4 @@ def make(seed, step, states, shapes, masks, scale=0.8):
 
 
 if __name__ == "__main__":
-    finish({cell: make(seed, *definition) for seed, (cell, definition) in enumerate(CELLS.items(), 11)}, "equation_cells.py")
+    finish({cell: partial(make, seed, *definition) for seed, (cell, definition) in enumerate(CELLS.items(), 11)}, "equation_cells.py")

@@ -92,10 +92,10 @@ def layers():
 def cells():
     """Cells that PyTorch has not: against Elman's own LSTM, and against a loop written by hand."""
     lstm = module(layer("lstm", 100, 64, 256))
-    for cell in ["lstm-peephole", "leaky", "residual", "lstm-cifg"]:
+    for cell in ["lstm-peephole", "leaky", "elman-residual", "lstm-cifg"]:
         work, both = layer(cell, 100, 64, 256), ["torch", "torch tuned"]
         # The residual unit keeps its state as it is and adds to it: rounding grows with T instead of being forgotten.
-        tolerance = 1e-3 if cell == "residual" else 1e-4
+        tolerance = 1e-3 if cell == "elman-residual" else 1e-4
         compiled = [{**work, "compiled": what} for what in ("step", "chunk")]
         peers = [
             Peer("elman lstm, per operation", [lstm], at_most=1.15, per_operation=True, same=False),

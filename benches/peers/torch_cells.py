@@ -30,7 +30,7 @@ def leaky(pre, h, c, w, units):
     return alpha * h + (1 - alpha) * torch.tanh(pre + h @ w), c
 
 
-def residual(pre, h, c, w, units):
+def elman_residual(pre, h, c, w, units):
     return h + torch.tanh(pre + h @ w), c
 
 
@@ -39,7 +39,7 @@ CELLS = {
     "lstm-peephole": (peephole, 4, ["pi", "pf", "po"]),
     "lstm-cifg": (cifg, 3, ["pi", "po"]),
     "leaky": (leaky, 1, ["leak"]),
-    "residual": (residual, 1, []),
+    "elman-residual": (elman_residual, 1, []),
 }
 
 

@@ -64,6 +64,8 @@ pub struct StageSpec {
     pub reads: &'static [&'static str],
     /// Parameters with one number a unit (peepholes, leaks).
     pub units: &'static [&'static str],
+    /// For each of these, the range from which it is drawn before training; `None`: as any other parameter.
+    pub unit_ranges: &'static [Option<(f64, f64)>],
     /// Inputs with one number a step and a unit (noise, zoneout masks).
     pub feeds: &'static [&'static str],
     /// Values written.
@@ -149,6 +151,18 @@ pub trait Pointwise<F>: Send + Sync {
     fn jacobian(&self, stage: usize, args: &[F], outs: &mut [F], jacobian: &mut [F]);
 }
 
+/// An option of a cell outside its range.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("{option} is {value}; it must be {range}")]
+pub struct OptionError {
+    /// The option's name.
+    pub option: &'static str,
+    /// What was given.
+    pub value: f64,
+    /// What it may be.
+    pub range: &'static str,
+}
+
 /// A recurrent cell with its type erased: what the registry holds and the engine runs.
 pub trait Cell: Pointwise<f32> + Pointwise<f64> + Debug + 'static {
     /// Stages, carried values and names.
@@ -188,8 +202,8 @@ pub trait Cell: Pointwise<f32> + Pointwise<f64> + Debug + 'static {
 /// * `gate p, q = [x, h];`: affine maps of these sources, with a bias; `[m; no bias]` leaves it out.
 /// * `gate p = [norm x, h];` normalises the gate across units, `gate p = (norm c);` does so with the value `c` in place of
 ///   a sum of products: see [`Normaliser`].
-/// * `read`, `unit`, `feed`: see [`StageSpec`].
-/// * Each equation is `name = expression;` over [`Real`](crate::Real): `+ - * /`, `sigmoid tanh relu exp`, `ONE`, `K(2.0)`.
+/// * `read`, `unit`, `feed`: see [`StageSpec`]; `unit u in -1.0..1.0;` is drawn from this range before training.
+/// * Each equation is `name = expression;` over [`Real`](crate::Real): `+ - * /`, `sigmoid tanh relu softplus exp sin cos`, `ONE`, `K(2.0)`.
 #[macro_export]
 macro_rules! cell {
     (
@@ -201,7 +215,7 @@ macro_rules! cell {
             stage $k:literal $width:ident {
                 $( gate $($gate:ident),+ = $sources:tt ; )*
                 $( read $($read:ident),+ ; )?
-                $( unit $($unit:ident),+ ; )?
+                $( unit $($unit:ident $(in $low:literal .. $high:literal)?),+ ; )?
                 $( feed $($feed:ident),+ ; )?
             } -> $($write:ident),+ {
                 $( $lhs:ident = $rhs:expr ; )+
@@ -253,6 +267,7 @@ macro_rules! cell {
                         )+)*],
                         reads: &[$($(stringify!($read)),+)?],
                         units: &[$($(stringify!($unit)),+)?],
+                        unit_ranges: &[$($($crate::__cell_range!($($low, $high)?)),+)?],
                         feeds: &[$($(stringify!($feed)),+)?],
                         writes: &[$(stringify!($write)),+],
                     }
@@ -389,6 +404,17 @@ macro_rules! __cell_bias {
     };
     ([$($any:tt)*]) => {
         true
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __cell_range {
+    () => {
+        None
+    };
+    ($low:literal, $high:literal) => {
+        Some(($low, $high))
     };
 }
 

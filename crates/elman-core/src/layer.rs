@@ -373,6 +373,12 @@ impl Layer {
         &self.parameters
     }
 
+    /// The range from which a per-unit parameter is drawn before training, where its cell names one.
+    pub fn initial_range(&self, parameter: &Parameter) -> Option<(f64, f64)> {
+        let block = parameter.blocks.first().filter(|_| parameter.role == Role::Unit)?;
+        self.cell.spec().stages[block.stage].unit_ranges[block.gate]
+    }
+
     /// Index into [`values`](Layer::values) of each carried value; states are taken and returned in this order.
     pub fn carried(&self) -> &[usize] {
         &self.carried

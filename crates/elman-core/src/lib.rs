@@ -8,8 +8,10 @@ pub mod cells;
 pub mod describe;
 pub mod engine;
 pub mod layer;
+mod no_bias;
 pub mod testing;
 
 pub use algebra::Real;
 pub use cell::{Cell, CellSpec};
 pub use layer::{Layer, LayerError, Sizes};
+pub use no_bias::without_bias;

@@ -2,7 +2,7 @@
 
 use elman_core::algebra::lanes::Isa;
 use elman_core::engine::{Bf16Kernel, Engine, Output, StepInput, Stepper, Workspace};
-use elman_core::testing::{Fused, Noise, Problem, Reference, named, problems};
+use elman_core::testing::{Fused, Noise, Problem, Reference, has_kink, movement, problems, results};
 use elman_core::{Layer, Sizes, cells};
 use std::sync::Arc;
 
@@ -45,12 +45,8 @@ fn distance(got: &[f32], want: &[f64]) -> f64 {
 type Pairs = Vec<(String, Vec<f32>, Vec<f64>)>;
 
 fn both(p: &Problem<f32>, runner: &mut Fused<f32>) -> Pairs {
-    let q = wide(p);
-    let (out, want) = (p.forward(runner), q.forward(&mut Reference));
-    let states = out.state.into_iter().zip(want.state).map(|(g, w)| ("state".to_string(), g, w));
-    let y = [("y".to_string(), out.y, want.y)].into_iter().chain(states);
-    let (d, want) = (named(p, &p.backward(runner)), named(&q, &q.backward(&mut Reference)));
-    y.chain(d.into_iter().zip(want).map(|((name, g), (_, w))| (format!("d {name}"), g, w))).collect()
+    let want = results(&mut Reference, &wide(p));
+    results(runner, p).into_iter().zip(want).map(|((name, got), (_, want))| (name, got, want)).collect()
 }
 
 /// The kernels, on each instruction set that they fit.
@@ -75,14 +71,20 @@ fn every_cell_is_near_the_reference() {
             for (case, p) in problems::<f32>(&layer) {
                 for (isa, kernel) in kernels() {
                     let mut largest = 0.0f64;
-                    for (name, got, want) in both(&p, &mut Fused::in_bf16(isa, 2, kernel)) {
+                    for (k, (name, got, want)) in both(&p, &mut Fused::in_bf16(isa, 2, kernel)).into_iter().enumerate()
+                    {
                         // Where a sum lies within its rounding of the kink the gradient is another one altogether; see below.
-                        if entry.name == "elman-relu" && name.starts_with('d') {
+                        if has_kink(&*(entry.make)()) && name.starts_with('d') {
                             continue;
                         }
                         let distance = distance(&got, &want);
+                        // A cell that magnifies moves by more already when its parameters are rounded.
+                        let reached = || {
+                            let largest = want.iter().fold(0.1, |m: f64, w| m.max(w.abs()));
+                            distance <= 4.0 * movement(&wide(&p), 1.0 / 256.0)[k] / largest
+                        };
                         assert!(
-                            distance <= TOLERANCE,
+                            distance <= TOLERANCE || reached(),
                             "{}, H = {hidden}, {isa}, {kernel}, {case}, {name}: {distance}",
                             entry.name
                         );

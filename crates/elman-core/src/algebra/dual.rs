@@ -159,6 +159,18 @@ impl<R: Real, A: Array<R>> Real for Dual<R, A> {
         self.chain(y, y.step())
     }
     #[inline(always)]
+    fn softplus(self) -> Self {
+        self.chain(self.value.softplus(), self.value.sigmoid())
+    }
+    #[inline(always)]
+    fn sin(self) -> Self {
+        self.chain(self.value.sin(), self.value.cos())
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        self.chain(self.value.cos(), -self.value.sin())
+    }
+    #[inline(always)]
     fn step(self) -> Self {
         Dual { value: self.value.step(), partials: A::splat(R::constant(0.0)), live: 0 }
     }

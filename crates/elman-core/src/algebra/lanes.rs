@@ -148,6 +148,12 @@ pub trait Registers: Sized {
     const NORMAL_LOW: f64;
     /// 1/n!, ..., 1/3!, 1/2!: the polynomial (e^r - 1 - r) / r².
     const EXPM1_TAYLOR: &'static [f64];
+    /// π in three parts, the first two in few bits.
+    const PI_PARTS: [f64; 3];
+    /// Terms of the sine's Taylor polynomial in x² after the first.
+    const SIN_TERMS: usize;
+    /// Terms of the inverse hyperbolic tangent's series in s² after the first.
+    const ATANH_TERMS: usize;
 }
 
 impl Registers for f32 {
@@ -166,6 +172,9 @@ impl Registers for f32 {
     const EXP_HIGH: f64 = 89.0;
     const NORMAL_LOW: f64 = -87.0;
     const EXPM1_TAYLOR: &'static [f64] = &[1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 1.0 / 2.0];
+    const PI_PARTS: [f64; 3] = [3.140_625, 9.675_025_939_941_406e-4, 1.509_957_990_978_376_4e-7];
+    const SIN_TERMS: usize = 6;
+    const ATANH_TERMS: usize = 7;
 }
 
 impl Registers for f64 {
@@ -197,6 +206,9 @@ impl Registers for f64 {
         1.0 / 6.0,
         1.0 / 2.0,
     ];
+    const PI_PARTS: [f64; 3] = [3.141_592_502_593_994, 1.509_957_883_172_319_3e-7, 1.078_060_571_631_623_8e-14];
+    const SIN_TERMS: usize = 11;
+    const ATANH_TERMS: usize = 16;
 }
 
 /// `e^x = 2^n (1 + p)` with n = round(x / ln 2): returns n and p = e^r - 1, r = x - n ln 2, |r| <= ln 2 / 2.
@@ -252,6 +264,66 @@ fn tanh_lanes<V: Lanes>(x: V) -> V {
     let scale = power_of_two(n);
     let e_minus_1 = p.mul_add(scale, scale - V::constant(1.0));
     ((-e_minus_1) / (e_minus_1 + V::constant(2.0))).copysign(x)
+}
+
+/// `ln(1 + e^x) = max(x, 0) + ln(1 + e)` with e = e^-|x| <= 1, and ln(1 + e) = 2 artanh(s), s = e / (2 + e) <= 1/3.
+///
+/// The series Σ s^(2k+1) / (2k + 1) is cut where the first dropped term is below 1e-9 of the sum in f32 and 2e-18 in f64.
+#[inline(always)]
+fn softplus_lanes<V: Lanes>(x: V) -> V {
+    let e = exp_lanes(-x.abs());
+    let s = e / (e + V::constant(2.0));
+    let square = s * s;
+    let terms = V::Element::ATANH_TERMS;
+    let mut q = V::constant(1.0 / (2 * terms + 1) as f64);
+    for k in (1..terms).rev() {
+        q = q.mul_add(square, V::constant(1.0 / (2 * k + 1) as f64));
+    }
+    let twice = s + s;
+    V::constant(0.0).max_or(x) + (q * square).mul_add(twice, twice)
+}
+
+/// `(-1)^n sin(r)` with r = x - n π for the multiple n of 1/2 or of 1 that the caller has chosen, |r| <= π/2, and `sign` = ±1 given.
+///
+/// The first dropped term of the Taylor polynomial is below 1e-9 of sin(r) in f32 (degree 13) and 1e-20 in f64 (degree 23).
+#[inline(always)]
+fn reduced_sine<V: Lanes>(x: V, n: V, sign: V) -> V {
+    let mut r = x;
+    for part in V::Element::PI_PARTS {
+        r = n.mul_add(V::constant(-part), r);
+    }
+    let square = r * r;
+    let terms = V::Element::SIN_TERMS;
+    // Each coefficient is the one before over -(2k)(2k + 1): Horner's scheme in nested form.
+    let mut q = V::constant(1.0);
+    for k in (1..=terms).rev() {
+        q = (q * square).mul_add(V::constant(-1.0 / (2 * k * (2 * k + 1)) as f64), V::constant(1.0));
+    }
+    q * r * sign
+}
+
+/// 1 for an even whole number, -1 for an odd one.
+#[inline(always)]
+fn parity<V: Lanes>(n: V) -> V {
+    let magic = V::constant(V::Element::ROUND_MAGIC);
+    let half = n * V::constant(0.5);
+    let rest = half - ((half + magic) - magic);
+    rest.abs().mul_add(V::constant(-4.0), V::constant(1.0))
+}
+
+#[inline(always)]
+fn sin_lanes<V: Lanes>(x: V) -> V {
+    let magic = V::constant(V::Element::ROUND_MAGIC);
+    let n = x.mul_add(V::constant(core::f64::consts::FRAC_1_PI), magic) - magic;
+    reduced_sine(x, n, parity(n))
+}
+
+/// cos(x) = -(-1)^m sin(x - (m + 1/2) π).
+#[inline(always)]
+fn cos_lanes<V: Lanes>(x: V) -> V {
+    let magic = V::constant(V::Element::ROUND_MAGIC);
+    let m = x.mul_add(V::constant(core::f64::consts::FRAC_1_PI), V::constant(-0.5)) + magic - magic;
+    reduced_sine(x, m + V::constant(0.5), -parity(m))
 }
 
 /// Implements operators and [`Real`] for a register type from its primitive operations.
@@ -332,6 +404,18 @@ macro_rules! real_from_lanes {
             #[inline(always)]
             fn relu(self) -> Self {
                 <Self as Real>::constant(0.0).max_or(self)
+            }
+            #[inline(always)]
+            fn softplus(self) -> Self {
+                softplus_lanes(self)
+            }
+            #[inline(always)]
+            fn sin(self) -> Self {
+                sin_lanes(self)
+            }
+            #[inline(always)]
+            fn cos(self) -> Self {
+                cos_lanes(self)
             }
             #[inline(always)]
             fn step(self) -> Self {

@@ -45,6 +45,12 @@ pub trait Real:
     fn relu(self) -> Self;
     /// 1 where `x > 0`, 0 elsewhere, NaN where `x` is NaN; its own derivative is 0. The slope of [`Real::relu`].
     fn step(self) -> Self;
+    /// `ln(1 + e^x)`, a smooth rectifier; its slope is [`Real::sigmoid`]. NaN stays NaN.
+    fn softplus(self) -> Self;
+    /// Sine of an angle in radians, meant for |x| up to some thousands; NaN stays NaN, infinity becomes NaN.
+    fn sin(self) -> Self;
+    /// Cosine, as [`Real::sin`].
+    fn cos(self) -> Self;
     /// Gives an intermediate result the name that the equations use; only the recorder listens.
     #[inline(always)]
     fn named(self, _name: &'static str) -> Self {
@@ -109,6 +115,21 @@ pub mod prelude {
     #[inline(always)]
     pub fn exp<R: Real>(x: R) -> R {
         x.exp()
+    }
+    /// `ln(1 + e^x)`.
+    #[inline(always)]
+    pub fn softplus<R: Real>(x: R) -> R {
+        x.softplus()
+    }
+    /// `sin(x)`, x in radians.
+    #[inline(always)]
+    pub fn sin<R: Real>(x: R) -> R {
+        x.sin()
+    }
+    /// `cos(x)`, x in radians.
+    #[inline(always)]
+    pub fn cos<R: Real>(x: R) -> R {
+        x.cos()
     }
 
     /// A literal number in an equation: `ONE - z`, `K(0.5) * x`.

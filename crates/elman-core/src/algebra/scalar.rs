@@ -29,6 +29,19 @@ macro_rules! scalar {
                 if self <= 0.0 { 0.0 } else { self }
             }
             #[inline(always)]
+            fn softplus(self) -> Self {
+                // e^-|x| <= 1: nothing overflows, and the left tail keeps its relative accuracy.
+                (if self > 0.0 { self } else { 0.0 }) + (-self.abs()).exp().ln_1p()
+            }
+            #[inline(always)]
+            fn sin(self) -> Self {
+                $t::sin(self)
+            }
+            #[inline(always)]
+            fn cos(self) -> Self {
+                $t::cos(self)
+            }
+            #[inline(always)]
             fn step(self) -> Self {
                 if self > 0.0 {
                     1.0

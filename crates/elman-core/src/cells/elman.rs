@@ -5,8 +5,8 @@ use crate::algebra::Activation;
 crate::cell! {
     /// The simple recurrent network: the hidden state is fed back.
     ///
-    /// Elman, "Finding structure in time", Cognitive Science 14, 1990. PyTorch's `RNN`. The activation is tanh (`elman`)
-    /// or the rectifier (`elman-relu`).
+    /// Elman, "Finding structure in time", Cognitive Science 14, 1990. PyTorch's `RNN`. The activation is tanh (`elman`),
+    /// the rectifier (`elman-relu`) or the logistic function (`elman-sigmoid`).
     #[derive(Clone, Debug)]
     pub struct Elman = "elman" { activation: Activation }
     carry h; output h;

@@ -3,7 +3,7 @@
 crate::cell! {
     /// Gated recurrent unit as cuDNN and PyTorch compute it: the reset gate acts on the matrix product of the state.
     ///
-    /// One stage, since the product does not wait for the gate. Its candidate has two biases, of the input's and of the
+    /// Cho et al. 2014 with the reset gate of the first version of that preprint. One stage, since the product does not wait for the gate. Its candidate has two biases, of the input's and of the
     /// state's product. The update gate z multiplies the *old state*, as in PyTorch's `GRU`.
     #[derive(Clone, Debug)]
     pub struct GruResetAfter = "gru-reset-after" {}

@@ -1,18 +1,23 @@
-//! The residual recurrent unit.
+//! First rung of the fourth deck's ladder: a skip connection over time.
 
 crate::cell! {
-    /// A simple recurrent network with a skip connection over time: what it was, plus what it learns to add.
+    /// The first rung of the fourth deck's ladder from the vanilla network to the LSTM: a skip connection over time.
     ///
-    /// The skip connection is that of He, Zhang, Ren & Sun, 2016, taken over time. The state is added after the activation, so
-    /// that its Jacobian is the identity plus that of the step; nothing bounds the state.
+    /// r = tanh(U x + V s' + W y' + b), s = s' + r, with the state added after the activation; `residual-before` adds it before, which
+    /// is what the deck asks. y = f(s) is left open there; here y = tanh(Q s + q), and this y is what is fed back. Nothing bounds the state.
     #[derive(Clone, Debug)]
     pub struct Residual = "residual" {}
-    carry h; output h;
+    carry s, y; output y;
     stage 0 hidden {
-        gate r = [x, h];
-        read h;
-    } -> h {
+        gate r = [x, s, y];
+        read s;
+    } -> s {
         r = tanh(r);
-        h = h + r;
+        s = s + r;
+    }
+    stage 1 output {
+        gate q = [s];
+    } -> y {
+        y = tanh(q);
     }
 }

@@ -44,6 +44,9 @@ pub(super) enum Function {
     Tanh,
     Relu,
     Exp,
+    Softplus,
+    Sin,
+    Cos,
     /// Layer normalisation across the units of a row.
     Norm,
     /// Its Jacobian, which is symmetric.
@@ -148,6 +151,9 @@ pub(super) fn formula_of(nodes: &[Node], id: NodeId, leaf: &dyn Fn(NodeId) -> Op
         Node::Tanh(a) => call(Function::Tanh, a),
         Node::Sigmoid(a) => call(Function::Sigmoid, a),
         Node::Relu(a) => call(Function::Relu, a),
+        Node::Softplus(a) => call(Function::Softplus, a),
+        Node::Sin(a) => call(Function::Sin, a),
+        Node::Cos(a) => call(Function::Cos, a),
         Node::Step(a) => Math::Positive(Box::new(of(a))),
     }
 }

@@ -226,7 +226,7 @@ impl<'a> Symbols<'a> {
         let graph = &self.graphs[stage];
         let whole = self.gates[stage][gate].owner.and_then(|e| {
             let value = graph.nodes[graph.equations[e].value];
-            let is_function = matches!(value, Node::Exp(_) | Node::Tanh(_) | Node::Sigmoid(_) | Node::Relu(_));
+            let is_function = value.is_function();
             value.operands().next().filter(|_| is_function)
         });
         let total = &self.gradients[stage].total;

@@ -268,6 +268,9 @@ fn number(m: &Math, known: &HashMap<String, f64>, w: Writer) -> f64 {
         Math::Call(Function::Tanh, a) => of(a).tanh(),
         Math::Call(Function::Relu, a) => of(a).max(0.0),
         Math::Call(Function::Exp, a) => of(a).exp(),
+        Math::Call(Function::Softplus, a) => of(a).exp().ln_1p(),
+        Math::Call(Function::Sin, a) => of(a).sin(),
+        Math::Call(Function::Cos, a) => of(a).cos(),
         // Of a single number the true one is 0: any function shows whether the chain is right.
         Math::Call(Function::Norm, a) => of(a).sin(),
         Math::Call(Function::NormJacobian, a) => of(a).cos(),

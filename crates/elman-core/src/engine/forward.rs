@@ -5,6 +5,7 @@ use super::memory::{Matrix, pieces};
 use super::mixed::Right;
 use super::product::{Init, Product, Segment};
 use super::team::{Team, share};
+use super::weights::SourceShape;
 use super::workspace::{InputPath, Plan, Workspace};
 use super::{Engine, Input, Output, Sequence};
 use crate::Layer;
@@ -302,14 +303,15 @@ impl<F: Element> Run<'_, F> {
             out_next: pre.rows * panels.width,
             scales: core::ptr::null(),
         };
+        let of_run = |source: &SourceShape| source.gates.iter().position(|g| g.0 == run.start);
+        let input = shape.sources.iter().find(|source| source.place == Place::Input);
+        if let Some((source, k)) = input.and_then(|source| Some((source, of_run(source)?))) {
+            (product.init, product.init_next) =
+                self.input_ahead(stage, step, chunk_start, group * source.gates.len() + k, shift);
+        }
         hands.segments.clear();
-        for (s, source) in shape.sources.iter().enumerate() {
-            let Some(k) = source.gates.iter().position(|g| g.0 == run.start) else { continue };
-            if source.place == Place::Input {
-                (product.init, product.init_next) =
-                    self.input_ahead(stage, step, chunk_start, group * source.gates.len() + k, shift);
-                continue;
-            }
+        for (s, source) in shape.sources.iter().enumerate().filter(|(_, source)| source.place != Place::Input) {
+            let Some(k) = of_run(source) else { continue };
             let a = self.source(stage, s, step);
             hands.segments.extend((0..panels.count(source.width)).map(|p| Segment {
                 a: a.at(p, 0).cast_const(),

@@ -165,7 +165,8 @@ impl RecurrentConfig {
     /// Makes the module on a device; parameters are drawn from the streams of `seed` named by their paths.
     ///
     /// As in PyTorch, every parameter is uniform in ±1/√H. PyTorch has two biases a gate of which only the sum matters; where
-    /// a cell has one, it is drawn as the sum of two such numbers. A normaliser starts with gain 1; that of a value has bias 0.
+    /// a cell has one, it is drawn as the sum of two such numbers. A per-unit
+    /// parameter for which the cell names a range is uniform in it. A normaliser starts with gain 1; that of a value has bias 0.
     pub fn init(&self, seed: u64, device: &Device) -> Result<Recurrent, LayerError> {
         if self.layers == 0 {
             return Err(LayerError::ZeroSize { what: "number of layers" });
@@ -187,10 +188,15 @@ impl RecurrentConfig {
                 let draw = |p: &elman_core::layer::Parameter| {
                     let mut random = Random::new(seed, &format!("init/{}_l{l}", p.name));
                     let sum = p.name == "bias_ih" && !two_biases;
+                    let range = layer.initial_range(p);
                     let value = || {
                         let first = random.symmetric(bound);
                         match p.role {
                             Role::Gain => 1.0,
+                            Role::Unit if range.is_some() => range.map_or(first, |(low, high)| {
+                                let share = f64::from(first / bound) * 0.5 + 0.5;
+                                (low + (high - low) * share) as f32
+                            }),
                             Role::Bias if p.name == "bias_ln" => 0.0,
                             _ if sum => first + random.symmetric(bound),
                             _ => first,

@@ -164,6 +164,10 @@ fn evaluate(graph: &StageGraph, args: &[Tensor<2>], options: (&Device, burn::ten
             Node::Tanh(a) => of(a).tanh(),
             Node::Sigmoid(a) => activation::sigmoid(of(a)),
             Node::Relu(a) => activation::relu(of(a)),
+            // ln(1 + e^a) = -ln σ(-a), which does not overflow.
+            Node::Softplus(a) => -activation::log_sigmoid(-of(a)),
+            Node::Sin(a) => of(a).sin(),
+            Node::Cos(a) => of(a).cos(),
             // Its own derivative is zero, and NaN stays NaN.
             Node::Step(a) => {
                 let a = of(a).detach();

@@ -94,6 +94,22 @@ impl Gradient {
                     let da = tape.push(Node::Mul(product, rest));
                     add(&mut tape, a, da);
                 }
+                Node::Softplus(a) => {
+                    let slope = tape.push(Node::Sigmoid(a));
+                    let da = tape.push(Node::Mul(d, slope));
+                    add(&mut tape, a, da);
+                }
+                Node::Sin(a) => {
+                    let slope = tape.push(Node::Cos(a));
+                    let da = tape.push(Node::Mul(d, slope));
+                    add(&mut tape, a, da);
+                }
+                Node::Cos(a) => {
+                    let sine = tape.push(Node::Sin(a));
+                    let product = tape.push(Node::Mul(d, sine));
+                    let da = tape.push(Node::Neg(product));
+                    add(&mut tape, a, da);
+                }
                 Node::Relu(a) => {
                     let slope = tape.push(Node::Step(id));
                     let da = tape.push(Node::Mul(d, slope));

@@ -56,6 +56,10 @@ pub struct Operations {
     pub sigmoids: usize,
     /// Rectifiers and their slopes.
     pub relus: usize,
+    /// Smooth rectifiers.
+    pub softpluses: usize,
+    /// Sines and cosines.
+    pub sines: usize,
 }
 
 impl Operations {
@@ -73,6 +77,8 @@ impl Operations {
                 Node::Tanh(_) => n.tanhs += 1,
                 Node::Sigmoid(_) => n.sigmoids += 1,
                 Node::Relu(_) | Node::Step(_) => n.relus += 1,
+                Node::Softplus(_) => n.softpluses += 1,
+                Node::Sin(_) | Node::Cos(_) => n.sines += 1,
             }
         }
         n
@@ -84,12 +90,14 @@ impl Operations {
     }
 
     /// Each kind with its symbol.
-    pub fn named(&self) -> [(&'static str, usize); 8] {
+    pub fn named(&self) -> [(&'static str, usize); 10] {
         [
             ("σ", self.sigmoids),
             ("tanh", self.tanhs),
             ("relu", self.relus),
             ("exp", self.exps),
+            ("softplus", self.softpluses),
+            ("sin or cos", self.sines),
             ("×", self.multiplications),
             ("+", self.additions),
             ("÷", self.divisions),

@@ -142,6 +142,15 @@ impl Real for Expr {
     fn relu(self) -> Expr {
         Expr::write(Node::Relu(self.id()))
     }
+    fn softplus(self) -> Expr {
+        Expr::write(Node::Softplus(self.id()))
+    }
+    fn sin(self) -> Expr {
+        Expr::write(Node::Sin(self.id()))
+    }
+    fn cos(self) -> Expr {
+        Expr::write(Node::Cos(self.id()))
+    }
     fn step(self) -> Expr {
         Expr::write(Node::Step(self.id()))
     }

@@ -33,16 +33,30 @@ pub enum Node {
     Relu(NodeId),
     /// 1 where `a > 0`, else 0
     Step(NodeId),
+    /// `ln(1 + e^a)`
+    Softplus(NodeId),
+    /// `sin(a)`
+    Sin(NodeId),
+    /// `cos(a)`
+    Cos(NodeId),
 }
 
 impl Node {
+    /// Whether it is a named function of one value.
+    pub fn is_function(self) -> bool {
+        use Node::*;
+        matches!(self, Exp(_) | Tanh(_) | Sigmoid(_) | Relu(_) | Softplus(_) | Sin(_) | Cos(_))
+    }
+
     /// Its operands: none, one or two.
     pub fn operands(self) -> impl Iterator<Item = NodeId> {
         use Node::*;
         let (a, b) = match self {
             Constant(_) | Argument(_) => (None, None),
             Add(a, b) | Sub(a, b) | Mul(a, b) | Div(a, b) => (Some(a), Some(b)),
-            Neg(a) | Exp(a) | Tanh(a) | Sigmoid(a) | Relu(a) | Step(a) => (Some(a), None),
+            Neg(a) | Exp(a) | Tanh(a) | Sigmoid(a) | Relu(a) | Step(a) | Softplus(a) | Sin(a) | Cos(a) => {
+                (Some(a), None)
+            }
         };
         a.into_iter().chain(b)
     }
@@ -62,6 +76,9 @@ impl Node {
             Sigmoid(a) => Sigmoid(new(a)),
             Relu(a) => Relu(new(a)),
             Step(a) => Step(new(a)),
+            Softplus(a) => Softplus(new(a)),
+            Sin(a) => Sin(new(a)),
+            Cos(a) => Cos(new(a)),
         }
     }
 
@@ -81,6 +98,9 @@ impl Node {
             Sigmoid(a) => values[a].sigmoid(),
             Relu(a) => values[a].relu(),
             Step(a) => values[a].step(),
+            Softplus(a) => values[a].softplus(),
+            Sin(a) => values[a].sin(),
+            Cos(a) => values[a].cos(),
         }
     }
 

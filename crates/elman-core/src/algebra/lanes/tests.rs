@@ -22,6 +22,9 @@ impl<F: Element> LaneTask<F> for Apply<'_, F> {
                     "sigmoid" => x.sigmoid(),
                     "relu" => x.relu(),
                     "step" => x.step(),
+                    "softplus" => x.softplus(),
+                    "sin" => x.sin(),
+                    "cos" => x.cos(),
                     other => unreachable!("{other}"),
                 };
                 value.store(y.as_mut_ptr());
@@ -51,17 +54,35 @@ fn worst<F: Element>(isa: Isa, function: &'static str, exact: fn(f64) -> f64, ra
     x.iter().zip(&y).map(error).fold(0.0, f64::max)
 }
 
+/// Largest absolute error, as [`worst`].
+fn farthest<F: Element>(isa: Isa, function: &'static str, exact: fn(f64) -> f64, range: f64) -> f64 {
+    let x: Vec<F> = (-4000..=4000).map(|i| F::constant(f64::from(i) / 4000.0 * range)).collect();
+    let y = apply(isa, function, &x);
+    x.iter().zip(&y).map(|(x, y)| (y.to_f64() - exact(x.to_f64())).abs()).fold(0.0, f64::max)
+}
+
 #[test]
 fn relative_error_is_a_few_units_in_the_last_place() {
     for isa in Isa::available() {
-        for (function, exact, range) in
-            [("exp", f64::exp as fn(f64) -> f64, 80.0), ("tanh", f64::tanh, 12.0), ("sigmoid", Real::sigmoid, 80.0)]
-        {
+        for (function, exact, range) in [
+            ("exp", f64::exp as fn(f64) -> f64, 80.0),
+            ("tanh", f64::tanh, 12.0),
+            ("sigmoid", Real::sigmoid, 80.0),
+            ("softplus", Real::softplus, 80.0),
+        ] {
             // 4 units in the last place; without fused multiply-add the reduction of large arguments costs a little more.
             let units = if isa == Isa::Plain { 8.0 } else { 4.0 };
             let single = worst::<f32>(isa, function, exact, range);
             assert!(single <= units * f64::from(f32::EPSILON), "{isa} {function} f32: {single:e}");
             let double = worst::<f64>(isa, function, exact, range);
+            assert!(double <= units * f64::EPSILON, "{isa} {function} f64: {double:e}");
+        }
+        // An angle's own rounding is an error of the result that no method avoids: hence absolute, up to about 160 turns.
+        for (function, exact) in [("sin", f64::sin as fn(f64) -> f64), ("cos", f64::cos)] {
+            let units = if isa == Isa::Plain { 8.0 } else { 2.0 };
+            let single = farthest::<f32>(isa, function, exact, 1000.0);
+            assert!(single <= units * f64::from(f32::EPSILON), "{isa} {function} f32: {single:e}");
+            let double = farthest::<f64>(isa, function, exact, 1000.0);
             assert!(double <= units * f64::EPSILON, "{isa} {function} f64: {double:e}");
         }
         // Small arguments keep their relative accuracy.
@@ -82,9 +103,12 @@ fn tails_saturate_and_nan_passes() {
         assert!(sigmoid[1] >= 0.0 && sigmoid[1] < 2e-38 && sigmoid[4] < 2e-38, "{isa}");
         let exp = apply(isa, "exp", &x);
         assert_eq!((exp[0], exp[1], exp[3], exp[4], exp[5]), (f32::INFINITY, 0.0, f32::INFINITY, 0.0, 1.0), "{isa}");
-        for function in ["exp", "tanh", "sigmoid", "relu", "step"] {
+        for function in ["exp", "tanh", "sigmoid", "relu", "step", "softplus", "sin", "cos"] {
             assert!(apply(isa, function, &x)[2].is_nan(), "{isa} {function}");
         }
+        let softplus = apply(isa, "softplus", &x);
+        assert_eq!((softplus[0], softplus[1], softplus[3], softplus[4]), (f32::INFINITY, 0.0, 200.0, 0.0), "{isa}");
+        assert_eq!((apply(isa, "sin", &[0.0f32])[0], apply(isa, "cos", &[0.0f32])[0]), (0.0, 1.0), "{isa}");
         assert_eq!(apply(isa, "relu", &[-2.0f32, 0.0, 3.0]), [0.0, 0.0, 3.0]);
         assert_eq!(apply(isa, "step", &[-2.0f32, 0.0, 3.0]), [0.0, 0.0, 1.0]);
     }

@@ -1,0 +1,22 @@
+//! Gated recurrent unit with layer normalisation.
+
+crate::cell! {
+    /// Gated recurrent unit with layer normalisation: each product is normalised across the units.
+    ///
+    /// Ba, Kiros & Hinton, "Layer normalization", 2016, supplementary material, the equations of the GRU: the reset gate acts after the matrix
+    /// product, as in `gru-reset-after`. As there, z multiplies the candidate; the paper takes mean and variance over both gates together,
+    /// here each has its own. The input products (x) have no bias, the recurrent ones (h) bring it.
+    #[derive(Clone, Debug)]
+    pub struct GruLayerNorm = "gru-layer-norm" {}
+    carry h; output h;
+    stage 0 hidden {
+        gate xr, xz, xn = [norm x; no bias];
+        gate hr, hz, hn = [norm h];
+        read h;
+    } -> h {
+        r = sigmoid(xr + hr);
+        z = sigmoid(xz + hz);
+        n = tanh(xn + r * hn);
+        h = (ONE - z) * h + z * n;
+    }
+}
