@@ -43,6 +43,18 @@ pub enum NetworkError {
         /// The width that it is given.
         given: usize,
     },
+    /// A residual connection would add values of different widths.
+    #[error(
+        "layer {layer} cannot add its input of width {input} to its output of width {output}: make them equal, or do without residual"
+    )]
+    Residual {
+        /// The layer, counted from 0.
+        layer: usize,
+        /// Its input width.
+        input: usize,
+        /// Its output width.
+        output: usize,
+    },
     /// The cell wants feeds (noise, masks of single units), which this network has not.
     #[error("cell `{cell}` reads feeds, which this network does not pass on: use `Recurrent` itself")]
     Feeds {

@@ -4,7 +4,11 @@ pub mod bidirectional;
 pub mod dense;
 pub mod error;
 pub mod language_model;
+pub mod narx;
 pub mod readout;
+pub mod series;
+pub mod system;
+pub mod tdnn;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -12,3 +16,7 @@ pub use bidirectional::{Bidirectional, BidirectionalConfig, Merge};
 pub use dense::{Dense, Mlp, MlpConfig, activation_named};
 pub use error::NetworkError;
 pub use language_model::{LanguageModel, LanguageModelConfig, TokenBatch};
+pub use narx::{Narx, NarxConfig, Training};
+pub use series::{Scaling, Score, Series, SeriesBatch, SeriesError, Units, Windows, scores};
+pub use system::{SequenceModel, SequenceNetwork, SystemModel};
+pub use tdnn::{Context, Tdnn, TdnnConfig, TdnnStream};
