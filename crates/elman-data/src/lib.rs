@@ -2,12 +2,15 @@
 //!
 //! * [`Text`]: a UTF-8 file of any size, mapped and never held whole, read at any character.
 //! * [`Streams`]: a text cut into parallel contiguous streams, as truncated BPTT with a carried state wants it.
+//! * [`Plant`]: benchmark plants for system identification, from their equations.
 //! * [`corpus`]: the text that is in the program itself.
 
 pub mod corpus;
+pub mod plant;
 mod scan;
 pub mod streams;
 pub mod text;
 
+pub use plant::{Plant, Record};
 pub use streams::{Adjustment, Split, Streams, StreamsError, Window};
 pub use text::{Text, TextError};

@@ -1,6 +1,28 @@
 //! Networks: what is built from recurrent layers and a readout.
 
+pub mod bidirectional;
+pub mod deep;
+pub mod dense;
+pub mod error;
 pub mod language_model;
+pub mod narx;
 pub mod readout;
+pub mod rmlp;
+pub mod series;
+pub mod stack;
+pub mod system;
+pub mod tdnn;
+#[cfg(test)]
+pub(crate) mod testing;
 
+pub use bidirectional::{Bidirectional, BidirectionalConfig, Merge};
+pub use deep::{DeepConfig, DeepRecurrent, Hold};
+pub use dense::{Dense, Mlp, MlpConfig, activation_named};
+pub use error::NetworkError;
 pub use language_model::{LanguageModel, LanguageModelConfig, TokenBatch};
+pub use narx::{Narx, NarxConfig, Training};
+pub use rmlp::{Rmlp, RmlpConfig};
+pub use series::{Scaling, Score, Series, SeriesBatch, SeriesError, Units, Windows, scores};
+pub use stack::{Read, Stack, StackConfig, StackLayer};
+pub use system::{SequenceModel, SequenceNetwork, SystemModel};
+pub use tdnn::{Context, Tdnn, TdnnConfig, TdnnStream};

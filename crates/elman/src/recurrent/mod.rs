@@ -17,6 +17,8 @@ use std::sync::Arc;
 mod fused;
 mod portable;
 
+pub(crate) use portable::evaluate;
+
 /// Which implementation runs a layer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Path {
@@ -400,7 +402,7 @@ impl Recurrent {
 }
 
 /// Dropout of single elements, with the mask of `random`.
-fn drop_elements(y: Tensor<3>, p: f64, random: &mut Random) -> Tensor<3> {
+pub(crate) fn drop_elements(y: Tensor<3>, p: f64, random: &mut Random) -> Tensor<3> {
     let mut mask = vec![0.0f32; y.shape().num_elements()];
     random.dropout(p, &mut mask);
     let mask = Tensor::from_data(TensorData::new(mask, y.shape()), (&y.device(), y.dtype()));

@@ -148,7 +148,11 @@ fn valid_rows(lengths: &[usize], t: usize, device: &Device, dtype: burn::tensor:
 }
 
 /// A stage's equations on tensors.
-fn evaluate(graph: &StageGraph, args: &[Tensor<2>], options: (&Device, burn::tensor::DType)) -> Vec<Tensor<2>> {
+pub(crate) fn evaluate(
+    graph: &StageGraph,
+    args: &[Tensor<2>],
+    options: (&Device, burn::tensor::DType),
+) -> Vec<Tensor<2>> {
     let mut values: Vec<Tensor<2>> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let of = |id: usize| values[id].clone();
