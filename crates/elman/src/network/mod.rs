@@ -1,4 +1,4 @@
-//! Networks: what is built from recurrent layers and a readout.
+//! Networks: what is built from recurrent layers and a readout, and those that are no layers: memories.
 
 pub mod bidirectional;
 pub mod deep;
@@ -6,6 +6,9 @@ pub mod dense;
 pub mod error;
 pub mod language_model;
 pub mod narx;
+pub mod hopfield;
+pub mod language_model;
+pub mod modern_hopfield;
 pub mod readout;
 pub mod rmlp;
 pub mod series;
