@@ -1,4 +1,5 @@
-"""Numbers behind docs/decks/errata.md: each function shows one erratum on small random examples, and fails if it is none.
+"""Numbers behind docs/decks/errata.md: each function shows one erratum on small random examples, and fails if it is none;
+the last two show what is right.
 
     python docs/decks/check.py
 
@@ -239,8 +240,47 @@ def e3_2_and_3_4():
     assert off(Wa.T @ (1 - step(x=x_before) ** 2), numeric(lambda a: step(a=a).sum(), a)) > FAR
 
 
+def right_lstms_and_grus():
+    """The LSTMs of the decks are one function (without peepholes and the fourth's W y), the GRUs of the first and third another."""
+    h, c = rng.normal(size=H), rng.normal(size=H)
+    Wi, Wf, Wo, Wg = W = rng.normal(size=(4, H, I))
+    Ui, Uf, Uo, Ug = U = rng.normal(size=(4, H, H))
+    c1 = sigmoid(Wi @ x + Ui @ h) * np.tanh(Wg @ x + Ug @ h) + sigmoid(Wf @ x + Uf @ h) * c
+    h1 = sigmoid(Wo @ x + Uo @ h) * np.tanh(c1)
+    # second: i, f, o, g on top of each other, (h; x)
+    i, f, o, g = np.split(np.vstack([np.hstack([u, w]) for w, u in zip(W, U)]) @ np.concatenate([h, x]), 4)
+    c2 = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    assert off(c2, c1) < EXACT and off(sigmoid(o) * np.tanh(c2), h1) < EXACT
+    # third: each gate by itself, [a, x]; fourth: U on x, V on the gated state
+    f, u, o, g = (np.hstack([U[k], W[k]]) @ np.concatenate([h, x]) for k in (1, 0, 2, 3))
+    c3 = sigmoid(f) * c + sigmoid(u) * np.tanh(g)
+    assert off(c3, c1) < EXACT and off(sigmoid(o) * np.tanh(c3), h1) < EXACT
+    z, r = sigmoid(Wi @ x + Ui @ h), sigmoid(Wf @ x + Uf @ h)
+    first = (1 - z) * h + z * np.tanh(Wg @ x + Ug @ (r * h))
+    third = z * np.tanh(np.hstack([Ug, Wg]) @ np.concatenate([r * h, x])) + (1 - z) * h
+    assert off(first, third) < EXACT
+    # PyTorch's: z on the old state, r after the product
+    assert off((1 - z) * np.tanh(Wg @ x + r * (Ug @ h)) + z * h, first) > FAR
+
+
+def right_figures():
+    """What else the slides compute and have right."""
+    assert [256 * 6 * 6 * 4096, 4096 * 4096, 4096 * 1000] == [37748736, 16777216, 4096000]  # 38, 17 and 4 million
+    M = np.array([[17, 24, 1], [23, 5, 7], [4, 6, 13], [10, 12, 19], [11, 18, 25]])
+    assert (np.array([0, 0, 0, 1, 0]) @ M).tolist() == [10, 12, 19]
+    # δ^{r-1}_j = (Σ_k δ^r_k θ^r_kj) f'(z^{r-1}_j) for squared errors and tanh
+    outer, z, y = rng.normal(size=(I, H)), rng.normal(size=H), rng.normal(size=I)
+    loss = lambda z: ((np.tanh(outer @ np.tanh(z)) - y) ** 2).sum() / 2
+    out = np.tanh(outer @ np.tanh(z))
+    last = (out - y) * (1 - out**2)
+    assert off(numeric(loss, z), (last @ outer) * (1 - np.tanh(z) ** 2)) < EXACT
+    # 1.32: two units of weight -1, both updated together
+    s = np.array([1, 1])
+    assert (np.sign(np.array([[0, -1], [-1, 0]]) @ s) == -s).all()
+
+
 if __name__ == "__main__":
     for name, check in list(globals().items()):
-        if name[0] == "e" and name[1].isdigit():
+        if name.startswith("right_") or (name[0] == "e" and name[1].isdigit()):
             check()
             print(name, check.__doc__)
