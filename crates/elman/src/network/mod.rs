@@ -2,5 +2,7 @@
 
 pub mod language_model;
 pub mod readout;
+pub mod sequence;
 
 pub use language_model::{LanguageModel, LanguageModelConfig, TokenBatch};
+pub use sequence::{Predict, SequenceBatch, SequenceNetwork, SequenceNetworkConfig, Target};
