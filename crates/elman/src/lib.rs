@@ -1,6 +1,7 @@
 //! Recurrent networks on Burn, with an engine in which every cell runs at full speed.
 //!
 //! * [`Recurrent`]: one cell, one layer or a stack, as a Burn module: `(y, state) = layer.forward(x, state)`;
+//! * [`init`]: what parameters are before training;
 //! * [`network`]: networks built from it;
 //! * [`train`]: truncated backpropagation through time, clipping, optimisers, checkpoints that resume to the bit.
 //!
@@ -22,6 +23,7 @@ pub use elman_core::engine::{Bf16Kernel, BudgetError, NoBf16, Recompute};
 pub use elman_core::{LayerError, Sizes, cells};
 
 mod flex;
+pub mod init;
 pub mod network;
 pub mod parameters;
 pub mod random;

@@ -196,3 +196,32 @@ pub(crate) fn update<M: Module>(
     let mut mapper = Update { place: Place::default(), gradients: gradients.iter().peekable(), change };
     module.map(&mut mapper)
 }
+
+/// Changes the parameters that are chosen by their paths, in place where nobody else holds them.
+pub(crate) fn change<M: Module, R>(
+    module: M,
+    choose: impl Fn(&str) -> Option<R>,
+    change: impl FnMut(R, &mut [f32]),
+) -> M {
+    struct Change<S, C> {
+        place: Place,
+        choose: S,
+        change: C,
+    }
+    impl<R, S: Fn(&str) -> Option<R>, C: FnMut(R, &mut [f32])> ModuleMapper for Change<S, C> {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.place.0.push(name.to_string());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.place.0.pop();
+        }
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let Some(chosen) = (self.choose)(&self.place.path()) else { return param };
+            let (id, tensor, mapper) = param.consume();
+            let grad = tensor.is_require_grad();
+            let tensor = edit(tensor, |values| (self.change)(chosen, values));
+            Param::from_mapped_value(id, tensor.set_require_grad(grad), mapper)
+        }
+    }
+    module.map(&mut Change { place: Place::default(), choose, change })
+}

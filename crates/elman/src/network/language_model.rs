@@ -1,6 +1,7 @@
 //! A language model: embedding, recurrent layers, linear readout.
 
 use super::readout;
+use crate::init::{Init, InitError};
 use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
 use crate::recurrent::{Input, Options, Recurrent, RecurrentConfig, State, leaf};
@@ -33,14 +34,25 @@ impl LanguageModelConfig {
     /// Draws a model from `seed`: the embedding N(0, 1), the readout uniform in ±1/√(its input width), the rest as
     /// [`RecurrentConfig::init`] does; PyTorch's defaults.
     pub fn init(&self, seed: u64, device: &Device) -> Result<LanguageModel, LayerError> {
+        self.init_with(&Init::default(), seed, device).map_err(|error| match error {
+            InitError::Layer(error) => error,
+            other => unreachable!("the default fits every cell: {other}"),
+        })
+    }
+
+    /// The same with a choice of initial parameters of the recurrent layers.
+    ///
+    /// # Errors
+    /// A size is zero, or the choice does not fit the cell or its sizes.
+    pub fn init_with(&self, init: &Init, seed: u64, device: &Device) -> Result<LanguageModel, InitError> {
         for (what, size) in [("vocabulary size", self.vocabulary), ("embedding size", self.embedding)] {
             if size == 0 {
-                return Err(LayerError::ZeroSize { what });
+                return Err(LayerError::ZeroSize { what }.into());
             }
         }
         let sizes = Sizes { input: self.embedding, hidden: self.hidden, output: self.output };
         let rnn = RecurrentConfig { cell: self.cell.clone(), sizes, layers: self.layers, dropout: self.dropout };
-        let rnn = rnn.init(seed, device)?;
+        let rnn = rnn.init_with(init, seed, device)?;
         let width = rnn.output_width();
         let bound = 1.0 / (width as f32).sqrt();
         let draw = |name: &str, len: usize, next: fn(&mut Random, f32) -> f32| -> Vec<f32> {

@@ -16,6 +16,7 @@ pub mod system;
 pub mod tdnn;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod sequence;
 
 pub use bidirectional::{Bidirectional, BidirectionalConfig, Merge};
 pub use deep::{DeepConfig, DeepRecurrent, Hold};
@@ -28,3 +29,4 @@ pub use series::{Scaling, Score, Series, SeriesBatch, SeriesError, Units, Window
 pub use stack::{Read, Stack, StackConfig, StackLayer};
 pub use system::{SequenceModel, SequenceNetwork, SystemModel};
 pub use tdnn::{Context, Tdnn, TdnnConfig, TdnnStream};
+pub use sequence::{Predict, SequenceBatch, SequenceNetwork, SequenceNetworkConfig, Target};

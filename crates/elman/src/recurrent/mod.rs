@@ -3,6 +3,7 @@
 //! T time, B batch, I input width, H hidden width. Sequences are (T, B, width).
 
 use crate::flex::{Operand, is_flex};
+use crate::init::{Init, InitError};
 use crate::random::Random;
 use crate::runtime::Runtime;
 use burn::module::{
@@ -15,8 +16,10 @@ use elman_core::{Cell, Layer, LayerError, Sizes};
 use std::sync::Arc;
 
 mod fused;
+mod initial_state;
 mod portable;
 
+pub use initial_state::InitialState;
 pub(crate) use portable::evaluate;
 
 /// Which implementation runs a layer.
@@ -167,55 +170,42 @@ impl RecurrentConfig {
     /// Makes the module on a device; parameters are drawn from the streams of `seed` named by their paths.
     ///
     /// As in PyTorch, every parameter is uniform in ±1/√H. PyTorch has two biases a gate of which only the sum matters; where
-    /// a cell has one, it is drawn as the sum of two such numbers. A per-unit
-    /// parameter for which the cell names a range is uniform in it. A normaliser starts with gain 1; that of a value has bias 0.
+    /// a cell has one, it is drawn as the sum of two such numbers. A per-unit parameter for which the cell names a range is uniform in it.
+    /// A normaliser starts with gain 1; that of a value has bias 0. [`init_with`](RecurrentConfig::init_with) takes another choice.
     pub fn init(&self, seed: u64, device: &Device) -> Result<Recurrent, LayerError> {
+        self.init_with(&Init::default(), seed, device).map_err(|error| match error {
+            InitError::Layer(error) => error,
+            other => unreachable!("the default fits every cell: {other}"),
+        })
+    }
+
+    /// The same with a choice of initial parameters.
+    ///
+    /// # Errors
+    /// A size is zero, or the choice does not fit the cell or its sizes.
+    pub fn init_with(&self, init: &Init, seed: u64, device: &Device) -> Result<Recurrent, InitError> {
         if self.layers == 0 {
-            return Err(LayerError::ZeroSize { what: "number of layers" });
+            return Err(LayerError::ZeroSize { what: "number of layers" }.into());
         }
         let mut layers: Vec<Arc<Layer>> = Vec::new();
-        for _ in 0..self.layers {
+        let mut params = Vec::new();
+        for l in 0..self.layers {
             let sizes = match layers.last() {
                 None => self.sizes,
                 Some(below) => Sizes { input: below.output_width(), ..self.sizes },
             };
-            layers.push(Arc::new(Layer::new(self.cell.clone(), sizes)?));
+            let layer = Arc::new(Layer::new(self.cell.clone(), sizes)?);
+            let drawn = init.draw(&layer, l, seed)?;
+            let param = |(p, values): (&elman_core::layer::Parameter, Vec<f32>)| {
+                let data = TensorData::new(values, p.shape());
+                match p.role {
+                    Role::Weight => LayerParam::Matrix(leaf(Tensor::from_data(data, device))),
+                    Role::Bias | Role::Gain | Role::Unit => LayerParam::Vector(leaf(Tensor::from_data(data, device))),
+                }
+            };
+            params.push(layer.parameters().iter().zip(drawn).map(param).collect());
+            layers.push(layer);
         }
-        let bound = 1.0 / (self.sizes.hidden as f32).sqrt();
-        let params = layers
-            .iter()
-            .enumerate()
-            .map(|(l, layer)| {
-                let two_biases = layer.parameters().iter().any(|p| p.name == "bias_hh");
-                let draw = |p: &elman_core::layer::Parameter| {
-                    let mut random = Random::new(seed, &format!("init/{}_l{l}", p.name));
-                    let sum = p.name == "bias_ih" && !two_biases;
-                    let range = layer.initial_range(p);
-                    let value = || {
-                        let first = random.symmetric(bound);
-                        match p.role {
-                            Role::Gain => 1.0,
-                            Role::Unit if range.is_some() => range.map_or(first, |(low, high)| {
-                                let share = f64::from(first / bound) * 0.5 + 0.5;
-                                (low + (high - low) * share) as f32
-                            }),
-                            Role::Bias if p.name == "bias_ln" => 0.0,
-                            _ if sum => first + random.symmetric(bound),
-                            _ => first,
-                        }
-                    };
-                    let values: Vec<f32> = std::iter::repeat_with(value).take(p.len()).collect();
-                    let data = TensorData::new(values, p.shape());
-                    match p.role {
-                        Role::Weight => LayerParam::Matrix(leaf(Tensor::from_data(data, device))),
-                        Role::Bias | Role::Gain | Role::Unit => {
-                            LayerParam::Vector(leaf(Tensor::from_data(data, device)))
-                        }
-                    }
-                };
-                layer.parameters().iter().map(draw).collect()
-            })
-            .collect();
         let recompute = Recompute::Never;
         Ok(Recurrent { layers, params, dropout: self.dropout, path: Path::Auto, runtime: None, recompute })
     }

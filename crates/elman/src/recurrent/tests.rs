@@ -315,3 +315,47 @@ fn wrong_sizes_are_errors_with_names() {
     let zero = RecurrentConfig::new(cell(), Sizes::new(1, 0));
     assert_eq!(zero.init(1, &Device::flex()).unwrap_err().to_string(), "hidden size must be at least 1");
 }
+
+/// The gradient of a learned initial state against central differences in f64, for every carried value of two layers.
+#[test]
+fn an_initial_state_is_learned_by_its_exact_gradient() {
+    let device = Device::flex().autodiff();
+    let sizes = Sizes { input: I, hidden: 4, output: 3 };
+    for cell in ["elman", "lstm", "lstm-projected", "gru"] {
+        let config = RecurrentConfig { layers: 2, ..RecurrentConfig::new((find(cell).unwrap().make)(), sizes) };
+        let module = doubled(config.init(3, &device).unwrap());
+        let mut initial = InitialState::zeros(&module, &device);
+        let zeros = crate::parameters::export(&initial);
+        assert_eq!(zeros.len(), 2 * module.layers()[0].carried().len());
+        for (l, values) in initial.layers.iter_mut().enumerate() {
+            for (k, p) in values.iter_mut().enumerate() {
+                *p = leaf(tensor(p.val().dims(), &format!("initial {l} {k}"), &device));
+            }
+        }
+        // A weight on every output, so that no two have the same part in the loss.
+        let weights = tensor([T, B, module.output_width()], "weights", &device);
+        let loss = |initial: &InitialState| {
+            let (y, _) = module.forward(tensor([T, B, I], "x", &device), Some(initial.state(B)));
+            (y * weights.clone()).sum()
+        };
+        let gradients = loss(&initial).backward();
+        for (l, k) in (0..2).flat_map(|l| (0..zeros.len() / 2).map(move |k| (l, k))) {
+            let p = initial.layers[l][k].val();
+            let exact = numbers(p.grad(&gradients).unwrap());
+            let values = numbers(p.clone());
+            for (i, exact) in exact.into_iter().enumerate() {
+                let moved = |by: f64| {
+                    let mut values = values.clone();
+                    values[i] += by;
+                    let mut initial = initial.clone();
+                    let data = TensorData::new(values, p.dims());
+                    initial.layers[l][k] = leaf(Tensor::from_data(data, (&device, DType::F64)));
+                    numbers(loss(&initial))[0]
+                };
+                let difference = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+                // The truncation of central differences, 1e-10, and rounding of the loss over the step.
+                assert!((exact - difference).abs() < 1e-8, "{cell} {l} {k} {i}: {exact} {difference}");
+            }
+        }
+    }
+}

@@ -2,11 +2,13 @@
 
 pub mod checkpoint;
 pub mod clip;
+pub mod constraint;
 pub mod optimiser;
 pub mod schedule;
 pub mod trainer;
 
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use constraint::{Constraint, ConstraintError, Constraints};
 pub use optimiser::{Optimiser, Rule};
 pub use schedule::Schedule;
 pub use trainer::{BatchSource, Network, Report, TrainError, Trainer};

@@ -2,6 +2,7 @@
 
 use super::checkpoint::{Checkpoint, CheckpointError, Entry};
 use super::clip;
+use super::constraint::Constraints;
 use super::optimiser::Optimiser;
 use super::schedule::Schedule;
 use crate::flex::to_vec;
@@ -95,6 +96,8 @@ pub struct Trainer<N: Network> {
     pub schedule: Schedule,
     /// The threshold of the gradient's global norm.
     pub clip: Option<f64>,
+    /// Sets in which parameters are kept: projections after each update.
+    pub constraints: Constraints,
     random: Random,
     state: Option<State>,
     step: u64,
@@ -111,6 +114,7 @@ impl<N: Network> Trainer<N> {
             rate,
             schedule: Schedule::Constant,
             clip: None,
+            constraints: Constraints::default(),
             random: Random::new(seed, "train"),
             state: None,
             step: 0,
@@ -154,7 +158,8 @@ impl<N: Network> Trainer<N> {
         let network = self.network.take().expect("back in its place after every step");
         let optimiser = &mut self.optimiser;
         optimiser.begin(self.clip.map_or(1.0, |threshold| clip::factor(norm, threshold)));
-        self.network = Some(parameters::update(network, &gradients, |path, p, g| optimiser.update(path, rate, p, g)));
+        let network = parameters::update(network, &gradients, |path, p, g| optimiser.update(path, rate, p, g));
+        self.network = Some(self.constraints.apply(network));
         self.state = Some(state);
         self.random = random;
         self.step = step;

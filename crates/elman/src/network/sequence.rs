@@ -1,0 +1,228 @@
+//! A network for sequences of vectors: recurrent layers and a linear readout, at the last step or at every step.
+
+use super::language_model::Readout;
+use super::readout;
+use crate::init::{Init, InitError};
+use crate::random::Random;
+use crate::recurrent::{InitialState, Input, Options, Recurrent, RecurrentConfig, State, leaf};
+use crate::train::Network;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use elman_core::{Cell, LayerError, Sizes};
+use std::sync::Arc;
+
+/// Where the network predicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Predict {
+    /// Once, after the last valid step of a row: N = B predictions.
+    Last,
+    /// At every step: N = T·B predictions, time-major.
+    Every,
+}
+
+/// How a [`SequenceNetwork`] is made.
+#[derive(Clone, Debug)]
+pub struct SequenceNetworkConfig {
+    /// The cell.
+    pub cell: Arc<dyn Cell>,
+    /// I, H and P of the first layer.
+    pub sizes: Sizes,
+    /// Number of recurrent layers.
+    pub layers: usize,
+    /// K, the numbers or classes that the readout gives.
+    pub outputs: usize,
+    /// Where it predicts.
+    pub predict: Predict,
+    /// The recurrent layers before training.
+    pub init: Init,
+    /// Whether the state before the first step is learned; else it is zero.
+    pub learn_initial_state: bool,
+}
+
+impl SequenceNetworkConfig {
+    /// Draws a network from `seed`: the readout uniform in ±1/√(its input width), as PyTorch's, the rest as `init` says.
+    ///
+    /// # Errors
+    /// A size is zero, or `init` does not fit the cell.
+    pub fn init(&self, seed: u64, device: &Device) -> Result<SequenceNetwork, InitError> {
+        if self.outputs == 0 {
+            return Err(LayerError::ZeroSize { what: "number of outputs" }.into());
+        }
+        let config = RecurrentConfig { cell: self.cell.clone(), sizes: self.sizes, layers: self.layers, dropout: 0.0 };
+        let rnn = config.init_with(&self.init, seed, device)?;
+        let width = rnn.output_width();
+        let bound = 1.0 / (width as f32).sqrt();
+        let draw = |name: &str, len: usize| -> Vec<f32> {
+            let mut random = Random::new(seed, &format!("init/{name}"));
+            (0..len).map(|_| random.symmetric(bound)).collect()
+        };
+        let weight = TensorData::new(draw("readout.weight", self.outputs * width), [self.outputs, width]);
+        let bias = TensorData::new(draw("readout.bias", self.outputs), [self.outputs]);
+        let initial = self.learn_initial_state.then(|| InitialState::zeros(&rnn, device));
+        Ok(SequenceNetwork {
+            rnn,
+            initial,
+            readout: Readout {
+                weight: leaf(Tensor::<2>::from_data(weight, device)),
+                bias: leaf(Tensor::<1>::from_data(bias, device)),
+            },
+            predict: self.predict,
+        })
+    }
+}
+
+/// What is to be predicted: N predictions.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Numbers (N, K). The loss is the mean of (prediction - target)² over all of them; beyond a row's length they do not count.
+    Values(Vec<f32>),
+    /// Classes (N), each below K, or [`readout::IGNORE`]. The loss is the mean cross-entropy in nats over those that count.
+    Classes(Vec<u32>),
+}
+
+/// A batch of sequences of vectors, time-major.
+#[derive(Clone, Debug)]
+pub struct SequenceBatch {
+    /// (T, B, I).
+    pub x: Vec<f32>,
+    /// B.
+    pub batch: usize,
+    /// The number of valid steps of each row.
+    pub lengths: Option<Arc<[usize]>>,
+    /// What is to be predicted.
+    pub target: Target,
+    /// Whether the sequences begin here, rather than continue the batch before.
+    pub fresh: bool,
+}
+
+/// Recurrent layers and a linear readout: `prediction = W y + b`. Parameters: `rnn.weight_ih_l0`, ..., `readout.weight`, `readout.bias`.
+///
+/// ```
+/// use burn::tensor::Device;
+/// use elman::network::{Predict, SequenceBatch, SequenceNetworkConfig, Target};
+/// use elman::{Sizes, cells, init::Init};
+///
+/// let config = SequenceNetworkConfig {
+///     cell: (cells::find("gru").unwrap().make)(),
+///     sizes: Sizes::new(2, 8),
+///     layers: 1,
+///     outputs: 3,
+///     predict: Predict::Last,
+///     init: Init::default(),
+///     learn_initial_state: false,
+/// };
+/// let network = config.init(1, &Device::flex().autodiff()).unwrap();
+/// let target = Target::Classes(vec![0, 2]);
+/// let batch = SequenceBatch { x: vec![0.5; 7 * 2 * 2], batch: 2, lengths: None, target, fresh: true }; // T = 7, B = 2, I = 2
+/// assert_eq!(network.predictions(&batch, None).0.dims(), [2, 3]);
+/// let (loss, _) = network.loss(&batch, None);
+/// let gradients = loss.backward();
+/// # let _ = gradients;
+/// ```
+#[derive(Module, Debug)]
+pub struct SequenceNetwork {
+    /// The recurrent layers.
+    pub rnn: Recurrent,
+    /// The learned state before the first step.
+    pub initial: Option<InitialState>,
+    /// The readout.
+    pub readout: Readout,
+    #[module(skip)]
+    predict: Predict,
+}
+
+impl SequenceNetwork {
+    /// The last layer's output at every step (T, B, P) and the final state, from `state`, or from the initial one.
+    ///
+    /// # Panics
+    /// If the number of elements of `x` is not T·B·I for any T.
+    pub fn outputs(&self, batch: &SequenceBatch, state: Option<State>) -> (Tensor<3>, State) {
+        let width = self.rnn.layers()[0].sizes().input;
+        let row = batch.batch * width;
+        assert!(row > 0 && batch.x.len().is_multiple_of(row), "{} numbers are not T x {row}", batch.x.len());
+        let shape = [batch.x.len() / row, batch.batch, width];
+        let device = self.readout.weight.val().device();
+        let x = Tensor::<3>::from_data(TensorData::new(batch.x.clone(), shape), &device);
+        let state = state.or_else(|| self.initial.as_ref().map(|initial| initial.state(batch.batch)));
+        let options = Options { lengths: batch.lengths.clone(), ..Options::default() };
+        self.rnn.run(Input::Dense(x), state, options)
+    }
+
+    /// What the readout sees (N, P), and the final state.
+    fn read(&self, batch: &SequenceBatch, state: Option<State>) -> (Tensor<2>, State) {
+        let (y, state) = self.outputs(batch, state);
+        let y = match self.predict {
+            Predict::Every => {
+                let [t, b, width] = y.dims();
+                y.reshape([t * b, width])
+            }
+            // The output is carried: after a row's last valid step it stays.
+            Predict::Last => {
+                let layer = self.rnn.layers().last().expect("a network has layers");
+                let output = layer.carried().iter().position(|&v| v == layer.output());
+                state.layers[state.layers.len() - 1][output.expect("an output is carried")].clone()
+            }
+        };
+        (y, state)
+    }
+
+    /// Predictions (N, K): numbers, or logits of classes; and the final state.
+    pub fn predictions(&self, batch: &SequenceBatch, state: Option<State>) -> (Tensor<2>, State) {
+        let (y, state) = self.read(batch, state);
+        (readout::logits(y, self.readout.weight.val(), self.readout.bias.val()), state)
+    }
+
+    /// The loss of a batch, see [`Target`], and the final state.
+    ///
+    /// # Panics
+    /// If the number of targets is not that of predictions.
+    pub fn loss(&self, batch: &SequenceBatch, state: Option<State>) -> (Tensor<1>, State) {
+        let (y, state) = self.read(batch, state);
+        let (weight, bias) = (self.readout.weight.val(), self.readout.bias.val());
+        let device = bias.device();
+        let loss = match &batch.target {
+            Target::Classes(classes) => readout::cross_entropy(y, weight, bias, classes),
+            Target::Values(values) => {
+                let error = readout::logits(y, weight, bias);
+                let [n, k] = error.dims();
+                assert_eq!(values.len(), n * k, "number of targets");
+                let error = error - Tensor::from_data(TensorData::new(values.clone(), [n, k]), &device);
+                let squares = error.powi_scalar(2);
+                match (self.predict, &batch.lengths) {
+                    (Predict::Every, Some(lengths)) => {
+                        let valid = |i: usize| f32::from(i / batch.batch < lengths[i % batch.batch]);
+                        let mask: Vec<f32> = (0..n).map(valid).collect();
+                        let count = (mask.iter().sum::<f32>() * k as f32).max(1.0);
+                        let mask = Tensor::<2>::from_data(TensorData::new(mask, [n, 1]), &device);
+                        (squares * mask).sum().div_scalar(count)
+                    }
+                    _ => squares.mean(),
+                }
+            }
+        };
+        (loss, state)
+    }
+}
+
+impl Network for SequenceNetwork {
+    type Batch = SequenceBatch;
+
+    fn loss(&self, batch: &SequenceBatch, state: Option<State>, _: &mut Random) -> (Tensor<1>, State) {
+        SequenceNetwork::loss(self, batch, state)
+    }
+
+    fn is_fresh(batch: &SequenceBatch) -> bool {
+        batch.fresh
+    }
+
+    fn count(batch: &SequenceBatch) -> usize {
+        match &batch.target {
+            Target::Classes(classes) => classes.iter().filter(|&&c| c != readout::IGNORE).count(),
+            Target::Values(values) => values.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "sequence_test.rs"]
+mod tests;
