@@ -9,6 +9,7 @@ pub mod describe;
 pub mod engine;
 pub mod layer;
 pub mod testing;
+pub mod text_cell;
 
 pub use algebra::Real;
 pub use cell::{Cell, CellSpec};
