@@ -58,6 +58,7 @@ Examples
   elman train char-lm --data book.txt --hidden 512 --layers 2 --epochs 10 --out runs/book
   elman train char-lm --out runs/book --resume --epochs 20
   elman train char-lm --data book.txt --config runs/book/config.toml --set lr=0.001
+  elman train char-lm --data book.txt --cell my.cell    equations of yours, as `elman describe` prints them
   printf hello > hello.txt
   elman train char-lm --data hello.txt --cell elman --hidden 3 --lr 0.1 --verbose"
 )]
@@ -185,9 +186,10 @@ Examples
   elman describe gru --hidden 512 --input 128 --notation oslo
   elman describe lstm-peephole --latex > peephole.tex
   elman describe lstm --graph svg > lstm.svg
+  elman describe lstm > my.cell      a file to change: describe my.cell, train char-lm --cell my.cell
   elman describe lstm --graph dot | dot -Tpdf -o lstm.pdf")]
 pub struct Describe {
-    /// The cell; `elman cells` lists them
+    /// The cell: a name that `elman cells` lists, or a file of equations (`.cell`, or a path with a folder)
     #[arg(value_name = "CELL")]
     pub cell: String,
     /// H, the hidden width

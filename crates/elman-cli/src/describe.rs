@@ -5,15 +5,20 @@ use crate::failure::Failure;
 use crate::output;
 use elman_core::describe::{self, Notation};
 use elman_core::{Layer, Sizes, cells};
-use elman_run::model::unknown_cell;
-use elman_run::nearest;
+use elman_run::{cell, nearest};
 
 pub fn run(command: &Describe) -> Result<(), Failure> {
-    let entry = cells::find(&command.cell).ok_or_else(|| unknown_cell(&command.cell))?;
+    let given = cell::read(&command.cell)?;
+    let cell = cell::make(&given)?;
+    let is_file = cells::find(&given).is_none();
     let notation = command.notation.parse::<Notation>().map_err(|error| {
         let near = nearest(&command.notation, Notation::ALL.map(Notation::name));
         Failure::usage(near.map_or(error.to_string(), |near| format!("{error}; did you mean `{near}`?")))
     })?;
+    if is_file && notation != Notation::Elman {
+        let what = format!("--notation {notation}: a deck has letters for cells of its own; leave it out for a file");
+        return Err(Failure::usage(what));
+    }
     let hidden = command.hidden;
     let sizes = Sizes { input: command.input.unwrap_or(hidden), hidden, output: command.output.unwrap_or(hidden) };
     // Far above what can be trained, and no product of two such sizes overflows.
@@ -24,7 +29,7 @@ pub fn run(command: &Describe) -> Result<(), Failure> {
             )));
         }
     }
-    let layer = Layer::new((entry.make)(), sizes).map_err(|error| Failure::usage(error.to_string()))?;
+    let layer = Layer::new(cell, sizes).map_err(|error| Failure::usage(error.to_string()))?;
     let described = match (command.graph, command.latex) {
         (Some(Graph::Svg), _) => describe::graph_svg(&layer, notation),
         (Some(Graph::Dot), _) => describe::graph_dot(&layer, notation),

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod layer;
 mod no_bias;
 pub mod testing;
+pub mod text_cell;
 
 pub use algebra::Real;
 pub use cell::{Cell, CellSpec};

@@ -53,6 +53,14 @@ pub enum Error {
         /// The nearest known name, or how to list them.
         advice: String,
     },
+    /// The text of a cell that is none: `FILE:LINE:COLUMN: what; what to do`.
+    #[error("{origin}:{source}")]
+    CellText {
+        /// The file, or the name in the text.
+        origin: String,
+        /// Where and what.
+        source: elman_core::text_cell::TextCellError,
+    },
     /// The configuration contradicts itself.
     #[error("the model's configuration is wrong: {what}")]
     Config {

@@ -16,6 +16,7 @@
 //! ```
 
 pub mod atomic;
+pub mod cell;
 mod error;
 pub mod model;
 pub mod sample;

@@ -15,9 +15,10 @@
 use crate::tensor_file::{Tensor, TensorFile, json};
 use crate::{Error, Vocabulary, nearest};
 use elman_core::engine::WeightFormat;
-use elman_core::{Layer, Sizes, cells};
+use elman_core::{Cell, Layer, Sizes, cells};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The largest size that is believed: far above any that could be trained, far below where products overflow.
 const MAX_SIZE: usize = 1 << 24;
@@ -33,7 +34,7 @@ const VOCABULARY_KEY: &str = "elman.vocabulary";
 pub struct ModelConfig {
     /// The task that it was trained for, such as `char-lm`.
     pub task: String,
-    /// The registered name of its cell.
+    /// The registered name of its cell, or the text of one of its own: see [`cell`](crate::cell).
     pub cell: String,
     /// E, the width of the embedding.
     pub embedding: usize,
@@ -46,12 +47,20 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
+    /// Its cell.
+    ///
+    /// # Errors
+    /// The name is unknown, or the text is no cell.
+    pub fn make_cell(&self) -> Result<Arc<dyn Cell>, Error> {
+        crate::cell::make(&self.cell)
+    }
+
     /// The layers of the stack, first to last.
     ///
     /// # Errors
     /// The cell is unknown, or a size is zero or absurd.
     pub fn stack(&self) -> Result<Vec<Layer>, Error> {
-        let entry = cells::find(&self.cell).ok_or_else(|| unknown_cell(&self.cell))?;
+        let cell = self.make_cell()?;
         let wrong = |what: String| Error::Config { what };
         for (name, size) in [("embedding", self.embedding), ("hidden", self.hidden), ("output", self.output)] {
             if size == 0 || size > MAX_SIZE {
@@ -65,7 +74,7 @@ impl ModelConfig {
         let mut stack = Vec::with_capacity(self.layers);
         for _ in 0..self.layers {
             let sizes = Sizes { input, hidden: self.hidden, output: self.output };
-            let layer = Layer::new((entry.make)(), sizes).map_err(|error| wrong(error.to_string()))?;
+            let layer = Layer::new(cell.clone(), sizes).map_err(|error| wrong(error.to_string()))?;
             input = layer.output_width();
             stack.push(layer);
         }

@@ -24,6 +24,8 @@ pub enum Kind {
     Text(fn(&str) -> bool, &'static str),
     /// A path; empty for none.
     Path,
+    /// A cell: its registered name, or its text, given by the path of a file. See [`elman_run::cell`].
+    Cell,
 }
 
 /// What a setting is when nobody sets it.
@@ -71,6 +73,7 @@ impl Setting {
             Kind::Choice(names) => format!("one of {}", names().join(", ")),
             Kind::Text(_, words) => words.into(),
             Kind::Path => "a path".into(),
+            Kind::Cell => "a name that `elman cells` lists, or the path of a file of equations".into(),
         }
     }
 
@@ -109,6 +112,7 @@ impl Setting {
             }
             Kind::Text(holds, _) if !holds(text) => Err(wrong(&format!("`{text}`"))),
             Kind::Text(..) | Kind::Path => Ok(Value::Text(text.into())),
+            Kind::Cell => elman_run::cell::read(text).map(Value::Text).map_err(|error| error.to_string()),
         }
     }
 }
@@ -269,11 +273,19 @@ impl Settings {
 
     /// What differs from `former`, as `key: former -> now`; with `resume` only settings of that kind.
     pub fn differences(&self, former: &Settings, resume: Resume) -> Vec<String> {
-        let shown = |value: Option<&Value>| value.map_or("none".into(), Value::to_string);
+        let shown = |value: Option<&Value>, kind: Kind| match (value, kind) {
+            (Some(Value::Text(cell)), Kind::Cell) => elman_run::cell::title(cell).into_owned(),
+            _ => value.map_or("none".into(), Value::to_string),
+        };
         self.list
             .iter()
             .filter(|s| s.resume == resume && self.get(s.key) != former.get(s.key))
-            .map(|s| format!("{}: {} -> {}", s.key, shown(former.get(s.key)), shown(self.get(s.key))))
+            .map(|s| {
+                let (before, now) = (shown(former.get(s.key), s.kind), shown(self.get(s.key), s.kind));
+                // Two texts may go by one name.
+                let other = if before == now { " with other equations" } else { "" };
+                format!("{}: {before} -> {now}{other}", s.key)
+            })
             .collect()
     }
 

@@ -19,6 +19,7 @@ pub mod expression;
 #[doc(hidden)]
 pub mod kernel;
 pub mod lanes;
+pub(crate) mod program;
 mod scalar;
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod write;
 pub use graph::{graph_dot, graph_svg};
 pub use notation::{Notation, NotationError};
 pub use text::{latex, text};
+pub(crate) use write::greek_name;
 
 #[cfg(test)]
 mod tests;

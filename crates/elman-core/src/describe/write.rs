@@ -43,6 +43,11 @@ pub(super) fn greek(name: &str) -> Option<&'static str> {
     GREEK.iter().find(|(_, spelled)| *spelled == name).map(|(letter, _)| *letter)
 }
 
+/// The name of a Greek letter.
+pub(crate) fn greek_name(letter: &str) -> Option<&'static str> {
+    GREEK.iter().find(|(l, _)| *l == letter).map(|(_, name)| *name)
+}
+
 /// Letters with an accent that are one character; others get a combining one.
 const COMPOSED: &[(&str, Accent, &str)] = &[
     ("a", Accent::Hat, "â"),

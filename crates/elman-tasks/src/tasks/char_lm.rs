@@ -4,7 +4,6 @@ use super::Task;
 use crate::settings::Default::{Auto, Is, Same};
 use crate::settings::Resume::{Fixed, Free};
 use crate::settings::{Kind, MAX, Setting, Settings, Value};
-use elman_core::cells;
 
 mod checkpoint;
 mod eval;
@@ -58,10 +57,6 @@ fn preset(settings: &mut Settings) {
     }
 }
 
-fn cell_names() -> Vec<&'static str> {
-    cells::REGISTRY.iter().map(|entry| entry.name).collect()
-}
-
 const fn setting(key: &'static str, kind: Kind, default: crate::settings::Default, help: &'static str) -> Setting {
     Setting { key, kind, default, resume: Free, help }
 }
@@ -84,7 +79,7 @@ const EVERY: Kind = Kind::Integer(0, MAX);
 #[rustfmt::skip]
 const SETTINGS: &[Setting] = &[
     setting("data", Kind::Path, Auto("the text in the program"), "The text to learn from, in UTF-8."),
-    fixed("cell", Kind::Choice(cell_names), Is("lstm"), "The recurrent cell; `elman cells` lists them."),
+    fixed("cell", Kind::Cell, Is("lstm"), "The recurrent cell: a name that `elman cells` lists, or a file of equations."),
     fixed("hidden", SIZE, Is("256"), "Hidden units of a layer (192 for the text in the program)."),
     fixed("embedding", SIZE, Same("hidden"), "Width of the vector that stands for a character."),
     fixed("output", SIZE, Same("hidden"), "Width of a projection or a fed-back output, for cells that have one."),

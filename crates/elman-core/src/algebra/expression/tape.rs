@@ -62,7 +62,7 @@ impl Node {
     }
 
     /// The same operation with its operands renumbered.
-    pub(super) fn renumber(self, new: impl Fn(NodeId) -> NodeId) -> Node {
+    pub(crate) fn renumber(self, new: impl Fn(NodeId) -> NodeId) -> Node {
         use Node::*;
         match self {
             Constant(_) | Argument(_) => self,
@@ -83,6 +83,7 @@ impl Node {
     }
 
     /// Its value in any number type, from the arguments and the values of the nodes before it.
+    #[inline(always)]
     pub fn eval<R: Real>(self, args: &[R], values: &[R]) -> R {
         use Node::*;
         match self {

@@ -5,7 +5,7 @@ use crate::settings::Settings;
 use burn::tensor::Device;
 use elman::network::{LanguageModel, LanguageModelConfig};
 use elman::train::{Optimiser, Rule, Schedule, Trainer};
-use elman::{Bf16Kernel, Recompute, Runtime, cells};
+use elman::{Bf16Kernel, Recompute, Runtime};
 use elman_data::Streams;
 use elman_run::{Model, ModelConfig, Tensor, Vocabulary};
 
@@ -58,7 +58,6 @@ pub fn trainer(
     settings: &Settings,
     bf16: Option<Bf16Kernel>,
 ) -> Result<Trainer<LanguageModel>, Error> {
-    let cell = cells::find(&config.cell).ok_or_else(|| elman_run::model::unknown_cell(&config.cell))?;
     let network = LanguageModelConfig {
         vocabulary,
         embedding: config.embedding,
@@ -66,7 +65,7 @@ pub fn trainer(
         output: config.output,
         layers: config.layers,
         dropout: settings.number("dropout"),
-        cell: (cell.make)(),
+        cell: config.make_cell()?,
     };
     let seed = settings.integer("seed");
     let mut network =
@@ -130,6 +129,7 @@ pub fn model(trainer: &Trainer<LanguageModel>, config: &ModelConfig, vocabulary:
 mod tests {
     use super::*;
     use crate::tasks::find;
+    use elman::cells;
 
     fn settings(values: &[(&str, &str)]) -> Settings {
         let mut settings = Settings::new(find("char-lm").unwrap().settings);

@@ -207,7 +207,7 @@ impl Run<'_> {
         self.observer.note(&format!(
             "{} x {} of {} units, {parameters} parameters; {} steps of {} x {} characters; {} thread(s), {}, {}; run in {}",
             config.layers,
-            config.cell,
+            elman_run::cell::title(&config.cell),
             config.hidden,
             settings.integer("steps"),
             material.streams.batch(),
@@ -334,7 +334,12 @@ impl Run<'_> {
             Curve { name: "held-out", points: points(|m| m.held_out.or(m.held_out_whole)), marks: true },
         ];
         let levels = [("unigram entropy", self.material.text.unigram_nats())];
-        let title = format!("{} {}, {} layer(s)", self.config.cell, self.config.hidden, self.config.layers);
+        let title = format!(
+            "{} {}, {} layer(s)",
+            elman_run::cell::title(&self.config.cell),
+            self.config.hidden,
+            self.config.layers
+        );
         // A run of very few steps has nothing to draw yet.
         match plot::draw(&title, "nats a character", &curves, &levels) {
             Ok(svg) => self.dir.write(&self.dir.plots().join("loss.svg"), &svg),

@@ -1,0 +1,192 @@
+//! Wrong texts: each gives one line with its place, what is wrong and what to do.
+
+use elman_core::text_cell::TextCell;
+
+/// The message for these equations; line 3 is the first of them.
+fn message(equations: &str) -> String {
+    match TextCell::parse(&format!("wrong\nForward\n{equations}")) {
+        Ok(cell) => panic!("{cell:?} was made of\n{equations}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place() {
+    let h = "  h_t = tanh(W_hx x_t + W_hh h_{t-1} + b_h)\n";
+    let table: &[(&str, &str)] = &[
+        // Signs and names.
+        (
+            "  h_t = tanh(W_hx x_t",
+            "3:22: the bracket of line 3, column 13 is not closed; write `)` before the end of the equation",
+        ),
+        (
+            "  c_t = tanh(W_c x_t\n  h_t = c_t",
+            "3:21: the bracket of line 3, column 13 is not closed; write `)` before the end of the equation",
+        ),
+        ("  h_t = tanh(W_hx x_t))", "3:23: `)` closes no bracket; leave it out, or open one before it"),
+        ("  h_t = h_{t-1} $ 2", "3:17: '$' means nothing here; leave it out"),
+        ("  h_t = h_{t-1", "3:9: `h_{t-1` has no end; close its brackets, as in `h_{t-1}`"),
+        ("  h_t = 0.5.1 h_{t-1}", "3:9: `0.5.1` is no number; write it like 0.5 or 1e-3"),
+        (
+            "  h_t = h_t-1",
+            "3:9: `h_t` is a value less 1, or the value of the step before; write `h_t - 1` or `h_{t-1}`",
+        ),
+        ("  h_t = h_{t-1}^3", "3:16: only squares can be written, as `a^2`; write the product out"),
+        (
+            "  h_t = + h_{t-1}",
+            "3:9: `+` stands where a value should; write a name, a number, a function or a bracket there",
+        ),
+        (
+            "  h_t =",
+            "3:8: the end of the equation stands where a value should; write a name, a number, a function or a bracket there",
+        ),
+        ("  h_t = [h_{t-1} > 1]", "3:9: `[...]` is the sign of a value; write it as `[a > 0]`"),
+        (
+            "  c_t = tanh(W_c x_t)\n  h_t = c_t h_{t-1}",
+            "4:13: `h_{t-1}` follows without a sign; write `*` for the product of each element (a matrix begins with a capital letter)",
+        ),
+        // Left sides.
+        ("  h_t", "3:6: there is no `=` after `h_t`, but the end of the equation; write an equation as `h_t = ...`"),
+        ("  2 = h_{t-1}", "3:3: an equation begins with what it defines; write it as `h_t = ...`, not `2`"),
+        ("  h = tanh(W_h x_t)", "3:3: `h` is defined without its step; write `h_t = ...`"),
+        ("  h_{t-1} = tanh(W_h x_t)", "3:3: `h_{t-1}` is defined at the step before; write `h_t = ...`"),
+        ("  x_t = tanh(W_h h_{t-1})", "3:3: `x_t` is the input and has no equation; name the result otherwise"),
+        (
+            "  H_t = tanh(W_h x_t)",
+            "3:3: the name `H_t` begins with a capital letter, as matrices do; begin a value's name with a small one",
+        ),
+        (&format!("{h}{h}"), "4:3: `h_t` has an equation already, in line 3; give one of the two another name"),
+        // Names that mean nothing, or not yet.
+        ("  h_t = tanh(W_hx x_t) * q_t", "3:26: unknown value `q_t`; there are `x_t`, `h_t`"),
+        (
+            "  h_t = o_t * h_{t-1}\n  o_t = sigmoid(W_o x_t)",
+            "3:9: `o_t` is read before its equation, in line 4; move that equation up, or write `o_{t-1}` for the step before",
+        ),
+        (
+            "  i_{g,t} = sigmoid(i_{g,t} * W_i x_t)",
+            "3:21: `i_{g,t}` is read before its equation, in line 3; move that equation up, or write `i_{g,t-1}` for the step before",
+        ),
+        (
+            "  z_t = W_z x_t\n  h_t = z * h_{t-1}",
+            "4:9: `z` has an equation and needs its step here; write `z_t` or `z_{t-1}`",
+        ),
+        ("  h_t = tanh(W_h x)", "3:18: the input needs its step; write `x_t`"),
+        (
+            "  h_t = tanh(W_h x_{t-1})",
+            "3:18: the input of the step before is not kept; write `x_t`, or carry a value that you make of it",
+        ),
+        ("  h_t = tanh(x_t)", "3:14: `x_t` stands without a matrix; write one before it, as in `W_hx x_t`"),
+        ("  q_t = W_q x_t\n  h_t = W_h h_{t-1}", "3:3: `q_t` is never used; use it, or leave its equation out"),
+        // Matrices, gates, functions.
+        (
+            "  h_t = tanh(W_h)",
+            "3:14: the matrix `W_h` multiplies nothing; write a value right after it, without a sign, as in `W_h x_t`",
+        ),
+        (
+            "  h_t = tanh(W_h * x_t)",
+            "3:14: the matrix `W_h` multiplies nothing; write a value right after it, without a sign, as in `W_h x_t`",
+        ),
+        (
+            "  c_t = W_c x_t\n  h_t = c_t + W_c h_{t-1}",
+            "4:15: `W_c` stands in line 3, column 9 already; every matrix, bias and gain has one place: give this one another name",
+        ),
+        (
+            "  c_t = W_c x_t + b\n  h_t = c_t + W_h h_{t-1} + b",
+            "4:29: `b` stands in line 3, column 19 already; every matrix, bias and gain has one place: give this one another name",
+        ),
+        ("  h_t = W_a x_t + W_b x_t", "3:19: two matrices of one sum multiply `x_t`; one is enough"),
+        ("  h_t = W_a x_t + b_a + b_b", "3:25: a gate has one bias; leave `b_b` out"),
+        ("  h_t = sinus(W_a x_t)", "3:9: unknown function `sinus`; there are sigmoid, tanh, relu, exp, norm"),
+        ("  h_t = σ * h_{t-1}", "3:9: the function `σ` has no argument; write it as `σ(...)`"),
+        (
+            "  h_t = norm(W_a x_t)",
+            "3:9: `norm` has no gain; write one that begins with `γ_` or `gamma_` as its factor, as in `γ_i * norm(W_ix x_t)`",
+        ),
+        (
+            "  h_t = γ_h * norm(W_a x_t + 1)",
+            "3:28: `norm` takes matrix products with plus signs, or one value; give the rest an equation of its own",
+        ),
+        // Parameters of a unit, widths, output.
+        (
+            "  c_t = p * c_{t-1} + W_c x_t\n  h_t = p * W_h c_t",
+            "4:9: `p` is used before and after a matrix of this step's values; write an equation `q_t = p` and use `q_t` in both",
+        ),
+        (
+            "  h_t = ih * h_{t-1} + W_h x_t",
+            "3:9: `ih` would be the parameter `weight_ih`, which there is; choose another name",
+        ),
+        (
+            "  y_t = W_y x_t + y_{t-1}",
+            "2:1: which value is the output? Name it `h`, or add a line `Shapes` and below it `y_t (B, H) output` for a value `y`",
+        ),
+        (
+            "  c_t = W_c x_t\n  h_t = c_t * h_{t-1}\nShapes\n  c_t (B, P)\n  h_t (B, H)",
+            "6:3: `c` meets `h` without a matrix between them, and one has the width H, the other P; give both one width",
+        ),
+        (
+            &format!("{h}Shapes\n  q_t (B, P)"),
+            "5:3: `q_t` has a shape, but no equation; write one, or leave this line out",
+        ),
+        (
+            &format!("{h}Shapes\n  h_t is wide"),
+            "5:3: a line of Shapes is `h_t (B, H)` or `y_t (B, P) output`; write it so, or leave it out",
+        ),
+        (
+            "  c_t = W_c x_t\n  h_t = c_t * h_{t-1}\nShapes\n  c_t (B, H) output\n  h_t (B, H) output",
+            "7:3: `h` is a second output; mark one line with `output`",
+        ),
+        (
+            "",
+            "2:1: there is no equation below `Forward`; write one, such as `h_t = tanh(W_hx x_t + W_hh h_{t-1} + b_h)`",
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (equations, expected) in table {
+        let said = message(equations);
+        if said != *expected {
+            wrong.push(format!("{equations}\n  said     {said}\n  expected {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn texts_that_are_no_cell_at_all() {
+    let message = |text: &str| TextCell::parse(text).unwrap_err().to_string();
+    for empty in ["", "\n  \n\t\n"] {
+        assert_eq!(
+            message(empty),
+            "1:1: the text is empty; write the cell's name, a line `Forward`, and equations below it"
+        );
+    }
+    let name = "1:1: `Forward` is no name; begin with the cell's name, one word, on a line of its own";
+    assert_eq!(message("Forward\n  h_t = W_h x_t"), name);
+    assert!(message("two words\nForward\n").starts_with("1:1: `two words` is no name"));
+    assert_eq!(message("a\n  h_t = W_h x_t"), "2:1: there is no line `Forward`; write it above the equations");
+    assert!(message("a\u{0}b\u{1}").starts_with("1:1: `a\0b\u{1}` is no name"));
+    let huge = format!("a\nForward\n{}", " ".repeat(300_000));
+    assert_eq!(
+        message(&huge),
+        "1:1: a cell's text has at most 262144 bytes, this one has 300010; write the equations alone"
+    );
+}
+
+/// No text overflows the stack or takes for ever.
+#[test]
+fn long_and_deep_equations_are_refused() {
+    let long =
+        "an equation has at most 256 operations, and brackets at most 64 deep; give a part of it a name of its own";
+    let deep = format!("  h_t = {}1{}", "(".repeat(20_000), ")".repeat(20_000));
+    for equation in [
+        deep,
+        format!("  h_t = {}1", "-".repeat(20_000)),
+        format!("  h_t = 1{}", " + 1".repeat(20_000)),
+        format!("  h_t = {}1", "W (tanh(".repeat(20_000)),
+    ] {
+        let said = message(&equation);
+        assert!(said.ends_with(long) || said.contains("at most 262144"), "{said}");
+    }
+    let gates: String = (0..40).map(|g| format!(" + tanh(W_{g} x_t)")).collect();
+    let said = message(&format!("  h_t = h_{{t-1}}{gates}"));
+    assert!(said.starts_with("3:3: the equations up to a matrix of this step's values use 41 gates"), "{said}");
+}
