@@ -37,6 +37,9 @@ functions! {
     Tanh = tanh, "tanh";
     Relu = relu, "relu";
     Exp = exp, "exp";
+    Softplus = softplus, "softplus";
+    Sin = sin, "sin";
+    Cos = cos, "cos";
 }
 
 /// All functions, for messages.

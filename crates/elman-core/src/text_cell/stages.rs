@@ -324,6 +324,8 @@ fn one_stage(
         gates: leaked(gates.iter().zip(&names).map(gate_spec).collect()),
         reads: leaked(reads.iter().map(|&r| value(r)).collect()),
         units: leaked(units.iter().map(|&u| leak(&resolved.units[u].name.joined())).collect()),
+        // A text has no way to name ranges.
+        unit_ranges: leaked(vec![None; units.len()]),
         feeds: &[],
         writes: leaked(writes.iter().map(|&l| leak(&items[stage[l]].name)).collect()),
     };

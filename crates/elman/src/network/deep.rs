@@ -3,7 +3,7 @@
 use super::dense::{Mlp, MlpConfig};
 use super::error::{LARGEST, NetworkError};
 use super::stack::{Stack, StackConfig};
-use super::system::SequenceNetwork;
+use super::system::SequenceMap;
 use crate::random::Random;
 use crate::recurrent::{Input, State};
 use burn::module::Module;
@@ -166,7 +166,7 @@ impl DeepRecurrent {
     }
 }
 
-impl SequenceNetwork for DeepRecurrent {
+impl SequenceMap for DeepRecurrent {
     fn widths(&self) -> [usize; 2] {
         let inputs = self.before.as_ref().map_or(self.stack.input_width(), Mlp::inputs);
         [inputs, self.after.outputs()]

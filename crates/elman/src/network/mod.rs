@@ -10,13 +10,13 @@ pub mod modern_hopfield;
 pub mod narx;
 pub mod readout;
 pub mod rmlp;
+pub mod sequence;
 pub mod series;
 pub mod stack;
 pub mod system;
 pub mod tdnn;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod sequence;
 
 pub use bidirectional::{Bidirectional, BidirectionalConfig, Merge};
 pub use deep::{DeepConfig, DeepRecurrent, Hold};
@@ -25,8 +25,8 @@ pub use error::NetworkError;
 pub use language_model::{LanguageModel, LanguageModelConfig, TokenBatch};
 pub use narx::{Narx, NarxConfig, Training};
 pub use rmlp::{Rmlp, RmlpConfig};
+pub use sequence::{Predict, SequenceBatch, SequenceNetwork, SequenceNetworkConfig, Target};
 pub use series::{Scaling, Score, Series, SeriesBatch, SeriesError, Units, Windows, scores};
 pub use stack::{Read, Stack, StackConfig, StackLayer};
-pub use system::{SequenceModel, SequenceNetwork, SystemModel};
+pub use system::{SequenceMap, SequenceModel, SystemModel};
 pub use tdnn::{Context, Tdnn, TdnnConfig, TdnnStream};
-pub use sequence::{Predict, SequenceBatch, SequenceNetwork, SequenceNetworkConfig, Target};

@@ -3,7 +3,7 @@
 use super::dense::{Dense, seed_of};
 use super::error::{LARGEST, NetworkError};
 use super::stack::{Stack, StackConfig, StackLayer};
-use super::system::SequenceNetwork;
+use super::system::SequenceMap;
 use crate::recurrent::{Recurrent, RecurrentConfig, State};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -72,7 +72,7 @@ impl RmlpConfig {
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use elman::network::{RmlpConfig, SequenceNetwork};
+/// use elman::network::{RmlpConfig, SequenceMap};
 ///
 /// let network = RmlpConfig::new(2, &[10, 5], 1).init(1, &Device::flex()).unwrap();
 /// let (y, state) = network.forward(Tensor::ones([20, 4, 2], &Device::flex()), None);
@@ -89,7 +89,7 @@ pub struct Rmlp {
     pub recurrent_output: Option<Recurrent>,
 }
 
-impl SequenceNetwork for Rmlp {
+impl SequenceMap for Rmlp {
     fn widths(&self) -> [usize; 2] {
         let outputs = match (&self.output, &self.recurrent_output) {
             (Some(dense), _) => dense.widths()[1],

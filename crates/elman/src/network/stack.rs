@@ -2,7 +2,7 @@
 
 use super::dense::seed_of;
 use super::error::{LARGEST, NetworkError};
-use super::system::SequenceNetwork;
+use super::system::SequenceMap;
 use crate::random::Random;
 use crate::recurrent::{Input, Options, Recurrent, RecurrentConfig, State, drop_elements};
 use burn::module::Module;
@@ -200,7 +200,7 @@ impl Stack {
     }
 }
 
-impl SequenceNetwork for Stack {
+impl SequenceMap for Stack {
     fn widths(&self) -> [usize; 2] {
         [self.input_width(), self.output_width()]
     }

@@ -47,7 +47,7 @@ pub(crate) fn measured_rows(model: &impl SystemModel, u: &[f64], measured: &[f64
 }
 
 /// A network from sequences to sequences, step t depending on the steps up to t only, that can go on from a state.
-pub trait SequenceNetwork: Module + ModuleDisplay {
+pub trait SequenceMap: Module + ModuleDisplay {
     /// Numbers of inputs and of outputs.
     fn widths(&self) -> [usize; 2];
 
@@ -55,7 +55,7 @@ pub trait SequenceNetwork: Module + ModuleDisplay {
     fn forward(&self, x: Tensor<3>, state: Option<State>) -> (Tensor<3>, State);
 }
 
-/// A [`SequenceNetwork`] as a model of a system. At step t the network's input is u_{t-d}, and with feedback y_{t-1} beside it;
+/// A [`SequenceMap`] as a model of a system. At step t the network's input is u_{t-d}, and with feedback y_{t-1} beside it;
 /// its output is y_t. Without feedback it is an output-error model: it never sees the output, and the two kinds of prediction are one.
 ///
 /// It takes and gives physical units, and the network works on scaled numbers. Trained with measured outputs
@@ -75,7 +75,7 @@ pub struct SequenceModel<N: Module> {
     units: Units,
 }
 
-impl<N: SequenceNetwork> SequenceModel<N> {
+impl<N: SequenceMap> SequenceModel<N> {
     /// A model with the network's output channels and, without feedback, its inputs; with feedback the network has M + P inputs, u first.
     ///
     /// # Errors
@@ -145,7 +145,7 @@ fn options_of<M: Module>(module: &M) -> (Device, DType) {
     first.0.expect("a network has parameters")
 }
 
-impl<N: SequenceNetwork> SystemModel for SequenceModel<N> {
+impl<N: SequenceMap> SystemModel for SequenceModel<N> {
     fn channels(&self) -> [usize; 2] {
         self.channels
     }
@@ -203,7 +203,7 @@ impl<N: SequenceNetwork> SystemModel for SequenceModel<N> {
     }
 }
 
-impl<N: SequenceNetwork> Network for SequenceModel<N> {
+impl<N: SequenceMap> Network for SequenceModel<N> {
     type Batch = SeriesBatch;
 
     /// The mean square of the scaled error of the steps from the batch's `warm_up` on.

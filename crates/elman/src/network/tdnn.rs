@@ -3,7 +3,7 @@
 use super::dense::{activate, by_rows, uniform};
 use super::error::{LARGEST, NetworkError};
 use super::series::SeriesError;
-use super::system::SequenceNetwork;
+use super::system::SequenceMap;
 use crate::recurrent::State;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -103,7 +103,7 @@ impl TdnnLayer {
 /// older has no influence whatever. (Waibel et al. add the outputs up over time to classify: take the mean over T.)
 ///
 /// Two ways to treat the ends:
-/// * *causal*, [`forward`](SequenceNetwork::forward): T outputs, y_t from x_t and what came before, zeros before the beginning. It goes on from a
+/// * *causal*, [`forward`](SequenceMap::forward): T outputs, y_t from x_t and what came before, zeros before the beginning. It goes on from a
 ///   state (the last steps of each layer's input), and [`Tdnn::stream`] does the same one step at a time;
 /// * *whole windows*, [`forward_windows`](Tdnn::forward_windows): T - reach outputs, the same numbers. Output s is made of x_s ..= x_{s + reach}, so that
 ///   it may as well stand for the step in their middle, where the future may be seen.
@@ -112,7 +112,7 @@ impl TdnnLayer {
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
-/// use elman::network::{Context, SequenceNetwork, TdnnConfig};
+/// use elman::network::{Context, SequenceMap, TdnnConfig};
 ///
 /// let layers = vec![Context::new(8, 3), Context { dilation: 3, ..Context::new(2, 4) }];
 /// let network = TdnnConfig { inputs: 5, layers }.init(1, &Device::flex()).unwrap();
@@ -166,7 +166,7 @@ impl Tdnn {
     }
 }
 
-impl SequenceNetwork for Tdnn {
+impl SequenceMap for Tdnn {
     fn widths(&self) -> [usize; 2] {
         let inputs = self.layers[0].weight.val().dims()[1];
         [inputs, self.layers[self.layers.len() - 1].bias.val().dims()[0]]
