@@ -99,7 +99,7 @@ fn commands(verb: &str) -> Commands {
     let mut commands = Commands::new();
     for (path, text) in documents() {
         for code in parts(&text).code {
-            let words: Vec<String> = code.split_whitespace().map(str::to_string).collect();
+            let words: Vec<String> = before_shell(&code).split_whitespace().map(str::to_string).collect();
             let open = |word: &String| word == "..." || word.chars().all(|c| c.is_ascii_uppercase());
             let help = words.iter().any(|word| word == "--help");
             if words.len() > 2 && words[0] == "elman" && words[1] == verb && !help && !words[2..].iter().any(open) {

@@ -1,8 +1,9 @@
 //! Gradients of every cell, option and engine against central differences in f64.
 
 use elman_core::algebra::Activation;
-use elman_core::testing::{self, engines, gradient_check, problems};
-use elman_core::{Cell, Layer, Sizes, cell, cells};
+use elman_core::layer::Role;
+use elman_core::testing::{self, Problem, Reference, engines, gradient_check, problems};
+use elman_core::{Cell, Layer, Sizes, cell, cells, without_bias};
 use std::sync::Arc;
 
 cell! {
@@ -89,6 +90,34 @@ fn registered_cells() {
 fn the_contract_in_full_width() {
     for cell in contract_cells() {
         check(&format!("{cell:?}"), cell);
+    }
+}
+
+#[test]
+fn cells_without_biases() {
+    for name in ["elman", "lstm", "gru", "lstm-layer-norm", "output-feedback"] {
+        let find = || (cells::find(name).unwrap().make)();
+        check(&format!("{name} without bias"), without_bias(find()));
+
+        // It computes what the cell computes with zero biases.
+        let sizes = Sizes { input: 3, hidden: 5, output: 2 };
+        let (with, without) = (Layer::new(find(), sizes).unwrap(), Layer::new(without_bias(find()), sizes).unwrap());
+        assert!(without.parameters().iter().all(|p| p.role != Role::Bias), "{name}");
+        let mut p = Problem::<f64>::new(&with, 4, 2, 1);
+        for (parameter, values) in with.parameters().iter().zip(&mut p.params) {
+            if parameter.role == Role::Bias {
+                values.fill(0.0);
+            }
+        }
+        let mut q = Problem { layer: without.clone(), ..p.clone() };
+        q.params = with
+            .parameters()
+            .iter()
+            .zip(&p.params)
+            .filter(|(a, _)| a.role != Role::Bias)
+            .map(|(_, v)| v.clone())
+            .collect();
+        assert_eq!(p.forward(&mut Reference).y, q.forward(&mut Reference).y, "{name}");
     }
 }
 

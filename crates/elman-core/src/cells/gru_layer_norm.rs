@@ -10,13 +10,13 @@ crate::cell! {
     pub struct GruLayerNorm = "gru-layer-norm" {}
     carry h; output h;
     stage 0 hidden {
-        gate xr, xz, xn = [norm x; no bias];
-        gate hr, hz, hn = [norm h];
+        gate rx, zx, nx = [norm x; no bias];
+        gate rh, zh, nh = [norm h];
         read h;
     } -> h {
-        r = sigmoid(xr + hr);
-        z = sigmoid(xz + hz);
-        n = tanh(xn + r * hn);
+        r = sigmoid(rx + rh);
+        z = sigmoid(zx + zh);
+        n = tanh(nx + r * nh);
         h = (ONE - z) * h + z * n;
     }
 }

@@ -10,14 +10,14 @@ crate::cell! {
     pub struct LstmLayerNorm = "lstm-layer-norm" {}
     carry h, c; output h;
     stage 0 hidden {
-        gate xi, xf, xg, xo = [norm x; no bias];
-        gate hi, hf, hg, ho = [norm h];
+        gate ix, fx, gx, ox = [norm x; no bias];
+        gate ih, fh, gh, oh = [norm h];
         read c;
     } -> c, o {
-        i = sigmoid(xi + hi);
-        f = sigmoid(xf + hf);
-        g = tanh(xg + hg);
-        o = sigmoid(xo + ho);
+        i = sigmoid(ix + ih);
+        f = sigmoid(fx + fh);
+        g = tanh(gx + gh);
+        o = sigmoid(ox + oh);
         c = f * c + i * g;
     }
     stage 1 hidden {

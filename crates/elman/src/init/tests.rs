@@ -2,8 +2,8 @@ use super::*;
 use crate::parameters::{Named, export};
 use crate::recurrent::RecurrentConfig;
 use burn::tensor::Device;
-use elman_core::Sizes;
 use elman_core::cells::{self, REGISTRY as CELLS};
+use elman_core::{Layer, Sizes};
 
 fn draw(name: &str, rows: usize, cols: usize, seed: u64) -> Vec<f32> {
     let shape = Shape { rows, cols, hidden: rows };
@@ -183,9 +183,13 @@ fn the_default_is_pytorchs_for_every_cell() {
         let all = made(cell.name, Sizes { input: 3, hidden: 5, output: 4 }, &Init::default()).unwrap();
         let two = all.iter().any(|p| p.name == "bias_hh_l0");
         let bound = 1.0 / 5f32.sqrt();
-        for p in &all {
+        let layer = Layer::new((cell.make)(), Sizes { input: 3, hidden: 5, output: 4 }).unwrap();
+        for (p, parameter) in all.iter().zip(layer.parameters()) {
             let mut random = Random::new(5, &format!("init/{}", p.name));
             let mut next = || {
+                if let Some((low, high)) = layer.initial_range(parameter) {
+                    return (low + (high - low) * (f64::from(random.symmetric(1.0)) * 0.5 + 0.5)) as f32;
+                }
                 let first = random.symmetric(bound);
                 match &p.name[..p.name.len() - 3] {
                     "weight_ln" => 1.0,

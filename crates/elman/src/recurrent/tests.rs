@@ -98,7 +98,8 @@ fn everything(module: &Recurrent, case: &Case, path: Path) -> Vec<(String, Vec<f
         false => all.push(("d x".into(), numbers(x.grad(&d).unwrap()))),
     }
     for (l, s) in state.iter().enumerate().flat_map(|(l, layer)| layer.iter().map(move |s| (l, s))) {
-        all.push((format!("d state {l}"), numbers(s.grad(&d).unwrap())));
+        // A carried value that no equation reads, an output alone, has no gradient on the tape of tensor operations: zero.
+        all.push((format!("d state {l}"), s.grad(&d).map_or_else(|| vec![0.0; s.dims().iter().product()], numbers)));
     }
     for mask in masks {
         all.push(("d mask".into(), numbers(mask.values.grad(&d).unwrap())));
