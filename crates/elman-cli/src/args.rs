@@ -183,7 +183,7 @@ Everything is read from the equations that the engine runs.
 
 Examples
   elman describe lstm
-  elman describe gru --hidden 512 --input 128 --notation oslo
+  elman describe gru --hidden 512 --input 128 --notation uts
   elman describe lstm-peephole --latex > peephole.tex
   elman describe lstm --graph svg > lstm.svg
   elman describe lstm > my.cell      a file to change: describe my.cell, train char-lm --cell my.cell

@@ -163,6 +163,18 @@ fn every_described_cell_is_described() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A column of explanations stands at two blanks or more.
+#[test]
+fn every_example_of_the_help_is_described() {
+    let help = run(["describe", "--help"]).ok().out;
+    let examples = help.lines().map(str::trim).filter(|line| line.starts_with("elman describe "));
+    let examples: Vec<&str> = examples.map(|line| before_shell(line.split("  ").next().unwrap())).collect();
+    assert!(examples.len() >= 4, "{help}");
+    for example in examples {
+        run(example.split(' ').skip(1)).ok();
+    }
+}
+
 /// A training command is run to the point where it reads the text, which is missing: all settings before it are then understood.
 #[test]
 fn every_training_command_is_understood() {

@@ -9,7 +9,7 @@ use std::path::Path;
 const HEAD: &str = "# Cells
 
 Every cell of the registry. `elman describe NAME` prints its equations forward and backward, shapes, parameters and operations from the code
-that runs; `elman train char-lm --cell NAME` trains it. Widths: I input, H hidden, P output (`--projection`). A prime marks the step before.
+that runs; `elman train char-lm --cell NAME` trains it. Widths: I input, H hidden, P output (`--output`). A prime marks the step before.
 This file is written by `crates/elman-core/tests/cells_table.rs`.
 
 | name | what it is | carried | parameters at I = H = P = 100 | source and differences |
