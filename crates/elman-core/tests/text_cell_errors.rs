@@ -26,6 +26,19 @@ fn every_mistake_is_told_with_its_place() {
             "  c_t = tanh(W_c x_t\n  h_t = c_t",
             "3:21: the bracket of line 3, column 13 is not closed; write `)` before the end of the equation",
         ),
+        // Ranges.
+        (
+            "  h_t = p * h_{t-1} + W_h x_t\nParameters\n  drawn before training: p of 2",
+            "5:25: `p of 2` is no range; write a per-unit parameter and two numbers, as in `p from -1 to 1`",
+        ),
+        (
+            "  h_t = p * h_{t-1} + W_h x_t\nParameters\n  drawn before training: p from 1 to 0",
+            "5:25: `p from 1 to 0` is no range; write a per-unit parameter and two numbers, as in `p from -1 to 1`",
+        ),
+        (
+            "  h_t = p * h_{t-1} + W_h x_t\nParameters\n  drawn before training: q from 0 to 1",
+            "5:25: `q` is drawn from a range here, but no equation has it as one number a unit; correct the name or leave it out",
+        ),
         ("  h_t = tanh(W_hx x_t))", "3:23: `)` closes no bracket; leave it out, or open one before it"),
         ("  h_t = h_{t-1} $ 2", "3:17: '$' means nothing here; leave it out"),
         ("  h_t = h_{t-1", "3:9: `h_{t-1` has no end; close its brackets, as in `h_{t-1}`"),
@@ -99,7 +112,10 @@ fn every_mistake_is_told_with_its_place() {
         ),
         ("  h_t = W_a x_t + W_b x_t", "3:19: two matrices of one sum multiply `x_t`; one is enough"),
         ("  h_t = W_a x_t + b_a + b_b", "3:25: a gate has one bias; leave `b_b` out"),
-        ("  h_t = sinus(W_a x_t)", "3:9: unknown function `sinus`; there are sigmoid, tanh, relu, exp, norm"),
+        (
+            "  h_t = sinus(W_a x_t)",
+            "3:9: unknown function `sinus`; there are sigmoid, tanh, relu, exp, softplus, sin, cos, norm",
+        ),
         ("  h_t = σ * h_{t-1}", "3:9: the function `σ` has no argument; write it as `σ(...)`"),
         (
             "  h_t = norm(W_a x_t)",

@@ -66,7 +66,10 @@ fn every_registered_cell_comes_back_from_its_description() {
         for sizes in SIZES {
             let (ours, theirs) = (layer(&again, sizes), layer(&cell, sizes));
             let shapes = |l: &Layer| -> Vec<_> {
-                l.parameters().iter().map(|p| (p.name.clone(), p.role, p.shape(), p.blocks.len())).collect()
+                l.parameters()
+                    .iter()
+                    .map(|p| (p.name.clone(), p.role, p.shape(), p.blocks.len(), l.initial_range(p)))
+                    .collect()
             };
             assert_eq!(shapes(&ours), shapes(&theirs), "{}", entry.name);
             assert_eq!(ours.state_widths(), theirs.state_widths());

@@ -14,6 +14,7 @@ crate::cell! {
         gate i, f, z, o = [x, h];
         read s, l;
     } -> h, s, l {
+        i = i;
         z = tanh(z);
         o = sigmoid(o);
         d = l + f - i;

@@ -78,6 +78,16 @@ pub(super) fn parameters(symbols: &Symbols, writer: Writer) -> Vec<Vec<String>> 
     rows.collect()
 }
 
+/// `ν from -4.6 to -0.7` for each per-unit parameter for which the cell names a range.
+pub(super) fn ranges(symbols: &Symbols, writer: Writer) -> Vec<String> {
+    let range = |p: &Parameter| {
+        let (low, high) = symbols.layer.initial_range(p)?;
+        let letter = letters(symbols, p).into_iter().next()?;
+        Some(format!("{} from {low} to {high}", writer.math(&Math::Letter(letter))))
+    };
+    symbols.layer.parameters().iter().filter_map(range).collect()
+}
+
 /// `(4H, I)`.
 fn symbolic_shape(symbols: &Symbols, p: &Parameter) -> String {
     let spec = symbols.layer.cell().spec();

@@ -42,6 +42,12 @@ pub enum Problem {
     Huge { bytes: usize, limit: usize },
     #[error("`{line}` is no name; begin with the cell's name, one word, on a line of its own")]
     Name { line: String },
+    #[error("`{item}` is no range; write a per-unit parameter and two numbers, as in `p from -1 to 1`")]
+    Range { item: String },
+    #[error(
+        "`{name}` is drawn from a range here, but no equation has it as one number a unit; correct the name or leave it out"
+    )]
+    RangeOfNothing { name: String },
     #[error("there is no line `Forward`; write it above the equations")]
     NoForward,
     #[error("there is no equation below `Forward`; write one, such as `h_t = tanh(W_hx x_t + W_hh h_{{t-1}} + b_h)`")]

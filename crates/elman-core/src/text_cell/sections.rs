@@ -28,9 +28,14 @@ pub(super) struct Sections {
     pub carried: Vec<Name>,
     /// For each parameter, the symbols of its rows in order.
     pub parameters: Vec<Vec<String>>,
+    /// The ranges from which parameters are drawn before training, by symbol.
+    pub ranges: Vec<(Name, f64, f64, At)>,
     /// The end of the equations.
     pub end: At,
 }
+
+/// How a line with ranges begins.
+const RANGES: &str = "drawn before training:";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
@@ -77,6 +82,7 @@ pub(super) fn split(text: &str) -> Result<Sections, TextCellError> {
         shapes: Vec::new(),
         carried: Vec::new(),
         parameters: Vec::new(),
+        ranges: Vec::new(),
         end: At { line: number, column: 1 },
     };
     let mut part = Part::Doc;
@@ -101,6 +107,7 @@ pub(super) fn split(text: &str) -> Result<Sections, TextCellError> {
                 forward.get_or_insert_default().push(lexer::tokens(line, number)?);
             }
             Part::Shapes => sections.shape(line, number)?,
+            Part::Parameters if line.trim_start().starts_with(RANGES) => sections.range(line, number)?,
             Part::Parameters => sections.parameter(line, number),
             Part::Ignored => {}
         }
@@ -133,6 +140,26 @@ impl Sections {
         match width {
             Width::Input => {}
             width => self.shapes.push(Shape { at, value, width, output }),
+        }
+        Ok(())
+    }
+
+    /// `drawn before training: ν from -4.6 to -0.7; ...`
+    fn range(&mut self, line: &str, number: usize) -> Result<(), TextCellError> {
+        let begin = line.find(RANGES).map_or(0, |start| start + RANGES.len());
+        let list = line[begin..].split('#').next().unwrap_or("");
+        let at = At { line: number, column: line[..begin].chars().count() + 1 };
+        for item in list.split(';').map(str::trim).filter(|item| !item.is_empty()) {
+            let words: Vec<&str> = item.split_whitespace().collect();
+            let range = match words[..] {
+                [name, "from", low, "to", high] => lone_name(name, number).zip(low.parse().ok().zip(high.parse().ok())),
+                _ => None,
+            };
+            let well =
+                range.filter(|(_, (low, high)): &(_, (f64, f64))| low <= high && low.is_finite() && high.is_finite());
+            let (name, (low, high)) =
+                well.ok_or_else(|| at.error(Problem::Range { item: item.chars().take(40).collect() }))?;
+            self.ranges.push((name, low, high, at));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! From resolved equations to stages: what needs a matrix product of this step's values comes after them.
 
 use super::error::{At, Problem, TextCellError};
-use super::lexer::Time;
+use super::lexer::{Name, Time};
 use super::resolve::{Gate, Item, Leaf, Norm, Resolved, Source, Use, free_name};
 use super::sections::Sections;
 use super::term::{Equations, Place, Term};
@@ -179,6 +179,10 @@ fn shapes(sections: &Sections, resolved: &Resolved) -> Result<(Vec<Shaped>, usiz
 
 /// Makes stages of equations.
 pub(super) fn stage(sections: &Sections, mut resolved: Resolved) -> Result<(Staged, Resolved)> {
+    let unit = |name: &Name| resolved.units.iter().any(|unit| unit.name.key() == name.key());
+    if let Some((name, .., at)) = sections.ranges.iter().find(|(name, ..)| !unit(name)) {
+        return Err(at.error(Problem::RangeOfNothing { name: name.text.clone() }));
+    }
     let (shapes, output) = shapes(sections, &resolved)?;
     resolved.used[output] = true;
     if let Some(i) = resolved.used.iter().position(|used| !used) {
@@ -319,13 +323,16 @@ fn one_stage(
             },
         }
     };
+    let range = |unit: &Name| {
+        let named = |(name, low, high, _): &(Name, f64, f64, At)| (name.key() == unit.key()).then_some((*low, *high));
+        sections.ranges.iter().find_map(named)
+    };
     let spec = StageSpec {
         width,
         gates: leaked(gates.iter().zip(&names).map(gate_spec).collect()),
         reads: leaked(reads.iter().map(|&r| value(r)).collect()),
         units: leaked(units.iter().map(|&u| leak(&resolved.units[u].name.joined())).collect()),
-        // A text has no way to name ranges.
-        unit_ranges: leaked(vec![None; units.len()]),
+        unit_ranges: leaked(units.iter().map(|&u| range(&resolved.units[u].name)).collect()),
         feeds: &[],
         writes: leaked(writes.iter().map(|&l| leak(&items[stage[l]].name)).collect()),
     };
