@@ -43,8 +43,10 @@ fn a_description_trains_as_its_cell() {
         assert!(own.err.contains(&format!("2 x {name} of 8 units")), "{}", own.err);
         let model = |way: &str| tensors(&place.path(&format!("{name}-{way}/model.safetensors")));
         assert_eq!(model("own"), model("built-in"), "{name}");
-        // What is described from the file is what was described before.
-        assert_eq!(at(&place, &["describe", "own.cell"]).ok().out, text);
+        // What is described from the file are the equations that were described before.
+        let again = at(&place, &["describe", "own.cell"]).ok().out;
+        let forward = |text: &str| text.split("\nBackward").next().map(str::to_string);
+        assert_eq!(forward(&again), forward(&text));
     }
 }
 

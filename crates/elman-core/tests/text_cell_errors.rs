@@ -1,6 +1,9 @@
 //! Wrong texts: each gives one line with its place, what is wrong and what to do.
 
+use elman_core::describe::{self, Notation};
+use elman_core::testing::Noise;
 use elman_core::text_cell::TextCell;
+use elman_core::{Layer, Sizes, cells};
 
 /// The message for these equations; line 3 is the first of them.
 fn message(equations: &str) -> String {
@@ -189,4 +192,40 @@ fn long_and_deep_equations_are_refused() {
     let gates: String = (0..40).map(|g| format!(" + tanh(W_{g} x_t)")).collect();
     let said = message(&format!("  h_t = h_{{t-1}}{gates}"));
     assert!(said.starts_with("3:3: the equations up to a matrix of this step's values use 41 gates"), "{said}");
+}
+
+/// Whatever is done to a text, it is a cell or an error with a place inside it.
+#[test]
+fn no_text_makes_the_reader_fall() {
+    let mut noise = Noise(1);
+    let signs: Vec<char> = "()[]{}+-*/=_^²>,.#\nWbxht0 \u{302}γσ".chars().collect();
+    for name in ["lstm-fgr", "gru", "lstm-layer-norm", "jordan"] {
+        let layer = Layer::new((cells::find(name).unwrap().make)(), Sizes::new(2, 3)).unwrap();
+        let text: Vec<char> = describe::text(&layer, Notation::Elman).unwrap().chars().collect();
+        let forward = text.iter().collect::<String>().split("\nBackward").next().unwrap().chars().count();
+        for round in 0..1500 {
+            let mut text = text.clone();
+            if round < 300 {
+                text.truncate((noise.bits() as usize) % forward);
+            }
+            for _ in 0..noise.bits() % 4 {
+                // Most changes where the equations are.
+                let end = if noise.bits().is_multiple_of(4) { text.len() } else { text.len().min(forward) };
+                let at = (noise.bits() as usize) % end.max(1);
+                match noise.bits() % 3 {
+                    0 if at < text.len() => drop(text.remove(at)),
+                    1 if at < text.len() => text[at] = signs[noise.bits() as usize % signs.len()],
+                    _ => text.insert(at.min(text.len()), signs[noise.bits() as usize % signs.len()]),
+                }
+            }
+            let text: String = text.iter().collect();
+            if let Err(error) = TextCell::parse(&text) {
+                let (line, lines) = (error.at.line, text.lines().count().max(1));
+                assert!((1..=lines).contains(&line), "{error} in\n{text}");
+                let widest = text.lines().nth(line - 1).unwrap_or("").chars().count();
+                assert!((1..=widest + 1).contains(&error.at.column), "{error} in\n{text}");
+                assert!(!error.to_string().contains('\n') && error.to_string().contains("; "), "{error}");
+            }
+        }
+    }
 }

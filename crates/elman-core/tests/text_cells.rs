@@ -151,6 +151,7 @@ Forward
   h_t = tanh(W_hd d_t) + 0.1 c_{t-1} * h_{t-1}
 ",
     ),
+    ("nothing but a number", "one\nForward\n  h_t = 1\n"),
     (
         "no matrix and no input",
         "bare

@@ -103,7 +103,8 @@ impl DeepConfig {
 /// use elman::network::{DeepConfig, StackConfig, StackLayer};
 ///
 /// let gru = StackLayer::new((cells::find("gru").unwrap().make)(), 6);
-/// let config = DeepConfig { inputs: 3, before: vec![8, 5], internal_steps: 4, after: vec![7], ..DeepConfig::new(StackConfig::new(5, vec![gru]), 2) };
+/// let plain = DeepConfig::new(StackConfig::new(5, vec![gru]), 2);
+/// let config = DeepConfig { inputs: 3, before: vec![8, 5], internal_steps: 4, after: vec![7], ..plain };
 /// let network = config.init(1, &Device::flex()).unwrap();
 /// let (y, _) = network.forward(Tensor::ones([10, 4, 3], &Device::flex()), None);
 /// assert_eq!(y.dims(), [10, 4, 2]);

@@ -87,7 +87,8 @@ pub enum Training {
 ///
 /// It takes and gives physical units; f works on numbers scaled by the mean and deviation of [`with_units`](Narx::with_units).
 /// Train it with a [`Trainer`](crate::train::Trainer) on [`Windows`](super::Windows) whose first [`first`](SystemModel::first) or more steps are
-/// not scored; the loss is the mean square of the scaled error. Parameters: `mlp.layers.0.weight`, ...
+/// not scored; the loss is the mean square of the scaled error. Parameters: `mlp.layers.0.weight`, ... A trainer's checkpoint has the
+/// parameters alone: a model that goes on from one must be given the same units first. [`parameters`](Narx::parameters) has both.
 ///
 /// ```
 /// use burn::tensor::Device;

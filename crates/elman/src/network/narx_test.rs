@@ -189,6 +189,29 @@ fn parameters_and_units_come_back() {
     assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-4), "{a:?} {b:?}");
 }
 
+#[test]
+fn training_resumes_with_the_same_bits() {
+    let device = Device::flex().autodiff();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    let series = series(60, 2, 3);
+    let trainer = || {
+        let model = mimo().init(3, &device).unwrap().with_units(Units::of(&series)).with_training(Training::Parallel);
+        let source = Windows::new(vec![series.clone()], 10, 4, 4, 1).unwrap();
+        (Trainer::new(model, Optimiser::new(Rule::ADAM, 0.0), 0.01, 1), source)
+    };
+    let (mut straight, mut source) = trainer();
+    straight.run(&mut source, 7, |_, _| true).unwrap();
+    let (mut first, mut source) = trainer();
+    first.run(&mut source, 3, |_, _| true).unwrap();
+    first.save(&source, "", &path).unwrap();
+    let (mut second, mut source) = trainer();
+    second.restore(crate::train::Checkpoint::load(&path).unwrap(), &mut source).unwrap();
+    second.run(&mut source, 7, |_, _| true).unwrap();
+    assert_eq!(second.network().parameters(), straight.network().parameters());
+    assert_ne!(second.network().parameters(), first.network().parameters());
+}
+
 /// Data in units far from 1 (a mean of 400 and deviation of 5) of a plant y_t = 0.6 y_{t-1} + 0.3 sin(u_{t-2}) about its mean.
 #[test]
 fn it_learns_a_plant_given_in_physical_units() {

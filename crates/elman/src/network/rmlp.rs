@@ -67,7 +67,8 @@ impl RmlpConfig {
 /// h¹_t = σ(W¹ u_t + V¹ h¹_{t-1} + b¹), hˡ_t = σ(Wˡ hˡ⁻¹_t + Vˡ hˡ_{t-1} + bˡ), y_t = W h^L_t + b; with a recurrent output layer
 /// y_t = W h^L_t + V y_{t-1} + b. Layers may have different widths.
 ///
-/// As a model of a dynamic system the state is in the hidden layers: wrap it in a [`SequenceModel`](super::SequenceModel). The layers run on the engine.
+/// As a model of a dynamic system the state is in the hidden layers: wrap it in a [`SequenceModel`](super::SequenceModel). The
+/// layers run on the engine.
 /// Parameters: `hidden.layers.0.weight_ih_l0`, ..., `output.weight`, `output.bias`, or `recurrent_output.weight_ih_l0`, ...
 ///
 /// ```

@@ -77,8 +77,8 @@ impl StackConfig {
 /// Recurrent layers one over the other, each of its own cell and width (Schmidhuber 1992, El Hihi & Bengio 1996; the second and
 /// fourth decks' stacked networks).
 ///
-/// With x¹ = x: yˡ = layerˡ(xˡ), with residual connections yˡ + xˡ for l > 1 (He et al. 2016, here over depth); xˡ⁺¹ = yˡ. What is read is the last
-/// yˡ, or all of them side by side ([`Read`]). Parameters: `layers.0.weight_ih_l0`, ...; the state has the layers' states in their order.
+/// With x¹ = x: yˡ = layerˡ(xˡ), with residual connections yˡ + xˡ for l > 1 (He et al. 2016); xˡ⁺¹ = yˡ. What is
+/// read is the last yˡ, or all of them side by side ([`Read`]). Parameters: `layers.0.weight_ih_l0`, ...; the state has the layers' states in their order.
 /// Where all layers are alike, [`Recurrent`] itself is a stack.
 ///
 /// ```

@@ -60,7 +60,7 @@ pub trait SequenceMap: Module + ModuleDisplay {
 ///
 /// It takes and gives physical units, and the network works on scaled numbers. Trained with measured outputs
 /// (series-parallel) by truncated or full BPTT; the loss is the mean square of the scaled error. Every batch starts a new sequence.
-/// Parameters: `network.…`.
+/// Parameters: `network.…`. A trainer's checkpoint has these alone, [`parameters`](SequenceModel::parameters) the units too.
 #[derive(Module, Debug)]
 pub struct SequenceModel<N: Module> {
     /// The network.

@@ -105,8 +105,8 @@ impl TdnnLayer {
 /// Two ways to treat the ends:
 /// * *causal*, [`forward`](SequenceMap::forward): T outputs, y_t from x_t and what came before, zeros before the beginning. It goes on from a
 ///   state (the last steps of each layer's input), and [`Tdnn::stream`] does the same one step at a time;
-/// * *whole windows*, [`forward_windows`](Tdnn::forward_windows): T - reach outputs, the same numbers. Output s is made of x_s ..= x_{s + reach}, so that
-///   it may as well stand for the step in their middle, where the future may be seen.
+/// * *whole windows*, [`forward_windows`](Tdnn::forward_windows): T - reach outputs, the same numbers. Output s is made of
+///   x_s ..= x_{s + reach}, so that it may as well stand for the step in their middle, where the future may be seen.
 ///
 /// Parameters: `layers.0.weight` (outputs, inputs, K), `layers.0.bias`, ...: PyTorch's `Conv1d`.
 ///
