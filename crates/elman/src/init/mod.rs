@@ -86,7 +86,7 @@ pub const REGISTRY: &[Initialiser] = &[
     Initialiser { name: "orthogonal", doc: "random orthogonal, a gate by itself: every |eigenvalue| is 1 (Saxe, McClelland & Ganguli 2014)", draw: matrix::orthogonal },
     Initialiser { name: "identity", doc: "the identity, a gate by itself: every eigenvalue is 1 (Le, Jaitly & Hinton 2015)", draw: matrix::identity },
     Initialiser { name: "identity-small", doc: "0.01 times the identity (Le, Jaitly & Hinton 2015)", draw: matrix::identity_small },
-    Initialiser { name: "normalised", doc: "normal, divided by its largest |eigenvalue|: that becomes 1, all others are smaller (Talathi & Vartak 2015)", draw: matrix::normalised },
+    Initialiser { name: "normalised", doc: "normal, divided by its largest |eigenvalue|: that becomes 1, none is larger; of a complex pair both become 1 (Talathi & Vartak 2015)", draw: matrix::normalised },
     Initialiser { name: "normalised-positive-definite", doc: "(A + 1)/e with A = RᵀR/N, R normal, e the largest eigenvalue of A + 1: that becomes 1, all others are between 1/e and 1 (Talathi & Vartak 2015)", draw: matrix::normalised_positive_definite },
 ];
 
