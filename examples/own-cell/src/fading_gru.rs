@@ -15,7 +15,7 @@ elman_core::cell! {
     stage 1 hidden {
         gate n = [x, zh];
         read z, h;
-        unit fade in 2.0..5.0;
+        unit fade in 4.0..7.0;
     } -> h {
         a = sigmoid(fade);
         h = a * (ONE - z) * h + z * tanh(n);

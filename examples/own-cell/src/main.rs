@@ -12,12 +12,12 @@ use std::time::Instant;
 mod fading_gru;
 use fading_gru::FadingGru;
 
-/// Was the first of 30 numbers positive? 64 rows of noise between -1 and 1.
+/// Was the first of 10 numbers positive? 64 rows of noise between -1 and 1.
 struct FirstSign(Random);
 
 impl BatchSource<SequenceBatch> for FirstSign {
     fn next_batch(&mut self) -> Result<SequenceBatch, String> {
-        let x: Vec<f32> = (0..30 * 64).map(|_| self.0.symmetric(1.0)).collect();
+        let x: Vec<f32> = (0..10 * 64).map(|_| self.0.symmetric(1.0)).collect();
         let classes = x[..64].iter().map(|&first| u32::from(first > 0.0)).collect();
         Ok(SequenceBatch { x, batch: 64, lengths: None, target: Target::Classes(classes), fresh: true })
     }
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut trainer = Trainer::new(network, Optimiser::new(Rule::ADAM, 0.0), 0.01, 1);
     trainer.clip = Some(1.0);
     let mut losses = Vec::new();
-    trainer.run(&mut FirstSign(Random::new(1, "first-sign")), 400, |report, _| {
+    trainer.run(&mut FirstSign(Random::new(1, "first-sign")), 1500, |report, _| {
         losses.push(report.loss);
         true
     })?;
@@ -75,7 +75,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let lstm = (cells::find("lstm").expect("it is registered").make)();
-    let products = |cell: &Arc<dyn Cell>| Layer::new(cell.clone(), Sizes::new(256, 256)).map(|l| l.parameter_count() as f64);
+    let products =
+        |cell: &Arc<dyn Cell>| Layer::new(cell.clone(), Sizes::new(256, 256)).map(|l| l.parameter_count() as f64);
     let share = milliseconds(cell.clone()) / milliseconds(lstm.clone()) * products(&lstm)? / products(&cell)?;
     println!("time per operation against the LSTM's: {share:.2}");
     Ok(())
