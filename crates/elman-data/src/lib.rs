@@ -3,11 +3,15 @@
 //! * [`Text`]: a UTF-8 file of any size, mapped and never held whole, read at any character.
 //! * [`Streams`]: a text cut into parallel contiguous streams, as truncated BPTT with a carried state wants it.
 //! * [`corpus`]: the text that is in the program itself.
+//! * [`trees`]: trees in brackets, as treebanks have them.
+//! * [`tomita`]: seven small regular languages.
 
 pub mod corpus;
 mod scan;
 pub mod streams;
 pub mod text;
+pub mod tomita;
+pub mod trees;
 
 pub use streams::{Adjustment, Split, Streams, StreamsError, Window};
 pub use text::{Text, TextError};
