@@ -4,12 +4,16 @@
 //! * [`Streams`]: a text cut into parallel contiguous streams, as truncated BPTT with a carried state wants it.
 //! * [`Plant`]: benchmark plants for system identification, from their equations.
 //! * [`corpus`]: the text that is in the program itself.
+//! * [`trees`]: trees in brackets, as treebanks have them.
+//! * [`tomita`]: seven small regular languages.
 
 pub mod corpus;
 pub mod plant;
 mod scan;
 pub mod streams;
 pub mod text;
+pub mod tomita;
+pub mod trees;
 
 pub use plant::{Plant, Record};
 pub use streams::{Adjustment, Split, Streams, StreamsError, Window};

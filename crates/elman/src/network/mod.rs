@@ -4,6 +4,8 @@ pub mod bidirectional;
 pub mod deep;
 pub mod dense;
 pub mod error;
+#[cfg(test)]
+mod check;
 pub mod hopfield;
 pub mod language_model;
 pub mod modern_hopfield;
@@ -17,6 +19,9 @@ pub mod system;
 pub mod tdnn;
 #[cfg(test)]
 pub(crate) mod testing;
+mod rows;
+pub mod second_order;
+pub mod tree;
 
 pub use bidirectional::{Bidirectional, BidirectionalConfig, Merge};
 pub use deep::{DeepConfig, DeepRecurrent, Hold};
