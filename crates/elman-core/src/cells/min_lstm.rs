@@ -5,7 +5,7 @@ crate::cell! {
     /// the two gates are normalised to a sum of one.
     ///
     /// Feng, Tung, Ahmed, Bengio & Hajimirsadegh, "Were RNNs all we needed?", 2024, section 3.2: h = f / (f + i) h' + i / (f + i) n. There is no
-    /// recurrent matrix; time stays serial here.
+    /// recurrent matrix; `engine::Scan` runs it in log T levels over time.
     #[derive(Clone, Debug)]
     pub struct MinLstm = "min-lstm" {}
     carry h; output h;

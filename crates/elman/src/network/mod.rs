@@ -1,17 +1,19 @@
 //! Networks: what is built from recurrent layers and a readout, and those that are no layers: memories.
 
 pub mod bidirectional;
+#[cfg(test)]
+mod check;
 pub mod deep;
 pub mod dense;
 pub mod error;
-#[cfg(test)]
-mod check;
 pub mod hopfield;
 pub mod language_model;
 pub mod modern_hopfield;
 pub mod narx;
 pub mod readout;
 pub mod rmlp;
+mod rows;
+pub mod second_order;
 pub mod sequence;
 pub mod series;
 pub mod stack;
@@ -19,8 +21,6 @@ pub mod system;
 pub mod tdnn;
 #[cfg(test)]
 pub(crate) mod testing;
-mod rows;
-pub mod second_order;
 pub mod tree;
 
 pub use bidirectional::{Bidirectional, BidirectionalConfig, Merge};
