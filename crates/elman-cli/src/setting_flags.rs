@@ -23,7 +23,7 @@ fn value_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Integer(..) => "N",
         Kind::Number(..) => "X",
-        Kind::Choice(_) => "NAME",
+        Kind::Choice(_) | Kind::Preset(..) => "NAME",
         Kind::Text(..) => "VALUE",
         Kind::Path => "PATH",
     }

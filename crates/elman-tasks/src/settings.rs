@@ -11,6 +11,9 @@ use std::path::Path;
 /// The largest whole number: TOML's.
 pub const MAX: u64 = i64::MAX as u64;
 
+/// Settings: keys and values.
+pub type Pairs = Vec<(&'static str, &'static str)>;
+
 /// What a setting may be.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
@@ -20,6 +23,8 @@ pub enum Kind {
     Number(fn(f64) -> bool, &'static str),
     /// One of these names.
     Choice(fn() -> Vec<&'static str>),
+    /// One of these names, or one that stands for several settings: the function gives their keys and values.
+    Preset(fn() -> Vec<&'static str>, fn(&str) -> Option<Pairs>),
     /// A text for which the function holds; the words say for which.
     Text(fn(&str) -> bool, &'static str),
     /// A path; empty for none.
@@ -68,7 +73,7 @@ impl Setting {
             Kind::Integer(min, MAX) => format!("a whole number from {min}"),
             Kind::Integer(min, max) => format!("a whole number from {min} to {max}"),
             Kind::Number(_, words) => format!("a number {words}"),
-            Kind::Choice(names) => format!("one of {}", names().join(", ")),
+            Kind::Choice(names) | Kind::Preset(names, _) => format!("one of {}", names().join(", ")),
             Kind::Text(_, words) => words.into(),
             Kind::Path => "a path".into(),
         }
@@ -97,7 +102,7 @@ impl Setting {
                 Ok(_) => Err(wrong(text)),
                 Err(_) => Err(wrong(&format!("`{text}`"))),
             },
-            Kind::Choice(names) => {
+            Kind::Choice(names) | Kind::Preset(names, _) => {
                 let names = names();
                 if let Some(&name) = names.iter().find(|&&name| name == text) {
                     return Ok(Value::Text(name.into()));
@@ -169,6 +174,11 @@ impl Settings {
             return Err(Error::Usage(format!("{origin}unknown key `{key}`; {advice}")));
         };
         let value = setting.parse(text).map_err(|message| Error::Usage(format!("{origin}{message}")))?;
+        if let (Kind::Preset(_, expand), Value::Text(name)) = (setting.kind, &value)
+            && let Some(values) = expand(name)
+        {
+            return values.into_iter().try_for_each(|(key, text)| self.set(key, text, origin));
+        }
         // Two ways to say how long: the later one counts.
         match key {
             "steps" => self.values.remove("epochs"),
@@ -350,6 +360,16 @@ mod tests {
             help: "Rule.",
         },
         Setting {
+            key: "cell",
+            kind: Kind::Preset(
+                || vec!["plain", "large"],
+                |name| (name == "large").then(|| vec![("cell", "plain"), ("hidden", "90"), ("rule", "sgd")]),
+            ),
+            default: Default::Is("plain"),
+            resume: Resume::Fixed,
+            help: "Cell.",
+        },
+        Setting {
             key: "word",
             kind: Kind::Text(|text| text.len() == 3, "of three letters"),
             default: Default::Is("abc"),
@@ -373,7 +393,7 @@ mod tests {
         }
         assert_eq!(error("rule", "adamm"), "x: unknown rule `adamm`; did you mean `adam`?");
         assert_eq!(error("hiden", "3"), "x: unknown key `hiden`; did you mean `hidden`?");
-        assert_eq!(error("qqq", "3"), "x: unknown key `qqq`; there are hidden, embedding, lr, rule, word");
+        assert_eq!(error("qqq", "3"), "x: unknown key `qqq`; there are hidden, embedding, lr, rule, cell, word");
         assert_eq!(error("word", "12"), "x: `word` is `12`; it must be of three letters");
     }
 
@@ -396,6 +416,19 @@ mod tests {
         again.set("lr", "1", "").unwrap();
         assert_eq!(again.differences(&settings, Resume::Fixed), ["hidden: 12 -> 13"]);
         assert_eq!(again.differences(&settings, Resume::Free), ["lr: 0.001 -> 1"]);
+    }
+
+    #[test]
+    fn a_preset_is_its_values_and_later_settings_replace_them() {
+        let mut settings = Settings::new(LIST);
+        settings.set("hidden", "12", "").unwrap();
+        settings.set("cell", "large", "").unwrap();
+        settings.set("rule", "adam", "").unwrap();
+        settings.complete();
+        assert_eq!((settings.text("cell"), settings.integer("hidden"), settings.text("rule")), ("plain", 90, "adam"));
+        settings.set("cell", "plain", "").unwrap();
+        assert_eq!(settings.integer("hidden"), 90, "a plain name sets nothing else");
+        assert_eq!(error("cell", "larg"), "x: unknown cell `larg`; did you mean `large`?");
     }
 
     #[test]
