@@ -33,6 +33,8 @@ pub enum Command {
     Eval(Eval),
     Sample(Sample),
     Cells(List),
+    Inits(List),
+    Reproduce(Reproduce),
     Tasks(List),
     Describe(Describe),
 }
@@ -94,7 +96,7 @@ pub struct Train {
 /// Score a trained model: nats, bits and perplexity a character.
 #[derive(Args)]
 #[command(after_long_help = "\
-The text is read as one stream from zero state; its first character is given, not predicted.
+The text is read as one stream from the initial state; its first character is given, not predicted.
 Without --data it is the held-out part of the text that the run learnt from.
 
 Examples
@@ -125,7 +127,7 @@ pub struct Eval {
 #[derive(Args)]
 #[command(after_long_help = "\
 Characters are printed as they come, in constant memory. Without a prompt the model starts from
-zero state and zero input. The same seed writes the same text.
+the initial state and zero input. The same seed writes the same text.
 
 Examples
   elman sample runs/char-lm-1
@@ -171,6 +173,44 @@ pub struct Sample {
 /// List what there is.
 #[derive(Args)]
 pub struct List {
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Run an experiment of a paper: its figures beside the published ones, and its picture.
+#[derive(Args)]
+#[command(after_long_help = "\
+Every experiment makes its own data. The results go to DIR/result.json and DIR/plots; docs/reproductions.md
+has what came out, with times. Figures that were quoted from memory say so.
+
+Examples
+  elman reproduce --list
+  elman reproduce adding --out runs/adding
+  elman reproduce adding --length 200 --seed 3
+  elman reproduce reber --quick                 the short form: does it run?")]
+pub struct Reproduce {
+    /// The experiment
+    #[arg(value_name = "NAME", required_unless_present = "list")]
+    pub name: Option<String>,
+    /// List the experiments
+    #[arg(long, conflicts_with = "name")]
+    pub list: bool,
+    /// Seed of every random number
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Length of the sequences, for experiments that have a choice
+    #[arg(long, value_name = "N")]
+    pub length: Option<usize>,
+    /// The results' folder [default: the first free runs/NAME-1, runs/NAME-2, ...]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// A short form of some seconds that shows that everything runs; its figures mean nothing
+    #[arg(long)]
+    pub quick: bool,
+    /// Threads; 0 means all. One is fastest for networks as small as these
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub threads: usize,
     /// Print one JSON object on standard output
     #[arg(long)]
     pub json: bool,

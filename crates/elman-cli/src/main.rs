@@ -5,8 +5,10 @@ mod cells;
 mod describe;
 mod eval;
 mod failure;
+mod inits;
 mod output;
 mod progress;
+mod reproduce;
 mod sample;
 mod setting_flags;
 mod signals;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         Command::Eval(command) => eval::run(&command),
         Command::Sample(command) => sample::run(&command),
         Command::Cells(command) => cells::run(&command),
+        Command::Inits(command) => inits::run(&command),
+        Command::Reproduce(command) => reproduce::run(&command),
         Command::Tasks(command) => tasks::run(&command),
         Command::Describe(command) => describe::run(&command),
     };

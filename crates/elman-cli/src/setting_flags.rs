@@ -26,7 +26,7 @@ fn value_name(kind: Kind) -> &'static str {
         Kind::Choice(_) => "NAME",
         Kind::Text(..) => "VALUE",
         Kind::Path => "PATH",
-        Kind::Cell => "CELL",
+        Kind::Cell(..) => "CELL",
     }
 }
 

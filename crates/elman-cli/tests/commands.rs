@@ -236,11 +236,11 @@ fn help_says_everything() {
     for word in ["Examples", "[default: 0.002]", "--resume", "Ctrl-C"] {
         assert!(help.contains(word), "{word} of {help}");
     }
-    for command in ["eval", "sample", "describe"] {
+    for command in ["eval", "sample", "describe", "reproduce"] {
         assert!(run([command, "--help"]).ok().out.contains("Examples"), "{command}");
     }
     let all = run(["--help"]).ok().out;
-    for word in ["train", "eval", "sample", "cells", "tasks", "describe", "Exit status"] {
+    for word in ["train", "eval", "sample", "cells", "inits", "tasks", "describe", "reproduce", "Exit status"] {
         assert!(all.contains(word), "{word} of {all}");
     }
     assert!(run(["tasks"]).ok().out.starts_with("char-lm "));

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! In the file the tensors are `embedding.weight` (V, E), `rnn.weight_ih_l{k}`, `rnn.weight_hh_l{k}`, `rnn.bias_ih_l{k}` and
-//! so on in PyTorch's names and layouts, `readout.weight` (V, P) and `readout.bias` (V). A cell with one bias writes
+//! so on in PyTorch's names and layouts, `readout.weight` (V, P) and `readout.bias` (V). A learned state before the first
+//! character is `initial.layers.{k}.{c}` (width) for each value c that layer k carries. A cell with one bias writes
 //! `rnn.bias_hh_l{k}` as zeros; when a file is read, what stands there is added to `bias_ih`.
 
 use crate::tensor_file::{Tensor, TensorFile, json};
@@ -114,6 +115,8 @@ pub struct Model {
     vocabulary: Vocabulary,
     embedding: Vec<f32>,
     layers: Vec<ModelLayer>,
+    /// By layer and carried value; empty where the state begins as zero.
+    initial: Vec<Vec<Vec<f32>>>,
     readout_weight: Vec<f32>,
     readout_bias: Vec<f32>,
     stream_weights: WeightFormat,
@@ -145,6 +148,14 @@ impl Model {
             }
             layers.push(ModelLayer { layer, parameters });
         }
+        let mut initial = Vec::new();
+        if tensors.has("initial.layers.0.0") {
+            for (k, l) in layers.iter().enumerate() {
+                let widths = l.layer.state_widths().into_iter().enumerate();
+                let state = widths.map(|(c, width)| tensors.take(&format!("initial.layers.{k}.{c}"), &[width]));
+                initial.push(state.collect::<Result<Vec<_>, _>>()?);
+            }
+        }
         let width = layers.last().map_or(0, |l| l.layer.output_width());
         let readout_weight = tensors.take("readout.weight", &[v, width])?;
         let readout_bias = tensors.take("readout.bias", &[v])?;
@@ -157,6 +168,7 @@ impl Model {
             vocabulary,
             embedding,
             layers,
+            initial,
             readout_weight,
             readout_bias,
             stream_weights: WeightFormat::Full,
@@ -174,6 +186,11 @@ impl Model {
             }
             if let Some((_, rows)) = lone_bias(layer) {
                 tensors.push(tensor(format!("rnn.bias_hh_l{k}"), vec![rows], &vec![0.0; rows]));
+            }
+        }
+        for (k, state) in self.initial.iter().enumerate() {
+            for (c, values) in state.iter().enumerate() {
+                tensors.push(tensor(format!("initial.layers.{k}.{c}"), vec![values.len()], values));
             }
         }
         tensors.push(tensor("readout.weight".into(), vec![v, self.output_width()], &self.readout_weight));
@@ -251,6 +268,11 @@ impl Model {
         &self.layers
     }
 
+    /// The state before the first character of layer `k`, one vector for each value that it carries; none where it is zero.
+    pub fn initial_state(&self, k: usize) -> Option<Vec<&[f32]>> {
+        self.initial.get(k).map(|state| state.iter().map(Vec::as_slice).collect())
+    }
+
     /// The readout's weight (V, P).
     pub fn readout_weight(&self) -> &[f32] {
         &self.readout_weight
@@ -269,7 +291,8 @@ impl Model {
     /// Number of parameters.
     pub fn parameter_count(&self) -> usize {
         let layers: usize = self.layers.iter().map(|l| l.layer.parameter_count()).sum();
-        self.embedding.len() + layers + self.readout_weight.len() + self.readout_bias.len()
+        let initial: usize = self.initial.iter().flatten().map(Vec::len).sum();
+        self.embedding.len() + layers + initial + self.readout_weight.len() + self.readout_bias.len()
     }
 }
 

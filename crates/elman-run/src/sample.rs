@@ -121,7 +121,7 @@ impl Sampler {
 
 /// Writes on from a prompt, character by character, without end: an iterator in constant memory.
 ///
-/// Without a prompt the model starts from zero state and zero input.
+/// Without a prompt the model starts from its initial state and zero input.
 pub struct Generator<'a> {
     vocabulary: &'a Vocabulary,
     stream: Stream,

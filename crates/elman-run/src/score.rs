@@ -17,7 +17,7 @@ pub struct Score {
     pub perplexity: f64,
 }
 
-/// Scores a sequence as one stream from zero state, in pieces of any length and constant memory.
+/// Scores a sequence as one stream from the initial state, in pieces of any length and constant memory.
 ///
 /// The pieces in which a sequence comes do not change the score by a bit.
 pub struct Scorer {
@@ -28,7 +28,7 @@ pub struct Scorer {
 }
 
 impl Scorer {
-    /// From zero state. The first character is given, not predicted.
+    /// From the initial state. The first character is given, not predicted.
     pub fn new(model: &Model, engine: &Arc<Engine>) -> Scorer {
         Scorer { stream: Stream::new(model, engine), last: None, tokens: 0, nats: 0.0 }
     }

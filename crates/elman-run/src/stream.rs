@@ -14,12 +14,14 @@ use std::sync::Arc;
 /// use elman_run::{Model, Stream};
 /// let model = Model::load("model.safetensors")?;
 /// let mut stream = Stream::new(&model, &Engine::new(1).into());
-/// let logits = stream.step(None); // zero input from zero state
+/// let logits = stream.step(None); // zero input from the initial state
 /// assert_eq!(logits.len(), model.vocabulary().len());
 /// # Ok::<(), elman_run::Error>(())
 /// ```
 pub struct Stream {
     layers: Vec<Stepper<f32>>,
+    /// For each layer the state to begin from, if it is not zero.
+    initial: Vec<Option<Vec<Vec<f32>>>>,
     /// A layer's output on its way to the next, or to the readout.
     y: Vec<f32>,
     readout: Affine<f32>,
@@ -27,7 +29,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// From zero state, with weights as [`Model::with_stream_weights`] says.
+    /// From the model's initial state (zero where none was learned), with weights as [`Model::with_stream_weights`] says.
     pub fn new(model: &Model, engine: &Arc<Engine>) -> Stream {
         let table = |k: usize| (k == 0).then(|| model.embedding());
         let stepper = |(k, l): (usize, &crate::model::ModelLayer)| {
@@ -35,12 +37,17 @@ impl Stream {
         };
         let layers = model.layers().iter().enumerate().map(stepper).collect();
         let width = model.output_width();
-        Stream {
+        let owned = |state: Vec<&[f32]>| state.into_iter().map(<[f32]>::to_vec).collect();
+        let initial = (0..model.layers().len()).map(|k| model.initial_state(k).map(owned)).collect();
+        let mut stream = Stream {
             layers,
+            initial,
             y: vec![0.0; width],
             readout: Affine::new(engine.isa(), model.readout_weight(), model.readout_bias(), width),
             logits: vec![0.0; model.vocabulary().len()],
-        }
+        };
+        stream.reset();
+        stream
     }
 
     /// Takes a token, or zero input, without asking what comes next.
@@ -72,8 +79,13 @@ impl Stream {
         &self.logits
     }
 
-    /// Back to zero state.
+    /// Back to the initial state.
     pub fn reset(&mut self) {
-        self.layers.iter_mut().for_each(Stepper::reset);
+        for (layer, initial) in self.layers.iter_mut().zip(&self.initial) {
+            match initial {
+                None => layer.reset(),
+                Some(state) => layer.set_state(&state.iter().map(Vec::as_slice).collect::<Vec<_>>()),
+            }
+        }
     }
 }

@@ -127,7 +127,10 @@ fn by_reference(model: &Model, ids: &[u32], format: WeightFormat) -> Vec<f64> {
             }
         }
         let parameters: Vec<&[f64]> = parameters.iter().map(Vec::as_slice).collect();
-        x = reference::forward(&l.layer, &parameters, &Sequence::new(ids.len() + 1, 1, Input::Dense(&x))).y;
+        let state: Option<Vec<Vec<f64>>> = model.initial_state(k).map(|s| s.into_iter().map(wide).collect());
+        let state = state.as_ref().map(|s| s.iter().map(Vec::as_slice).collect());
+        let sequence = Sequence { state, ..Sequence::new(ids.len() + 1, 1, Input::Dense(&x)) };
+        x = reference::forward(&l.layer, &parameters, &sequence).y;
     }
     let (weight, bias) = (wide(model.readout_weight()), wide(model.readout_bias()));
     let width = model.output_width();
@@ -150,6 +153,39 @@ fn every_cell_answers_as_the_reference_does() {
             let found = by_stream(&mut Stream::new(&model, &engine(1)));
             assert_close(&found, &by_reference(&model, &IDS, WeightFormat::Full), &format!("{} {hidden}", entry.name));
         }
+    }
+}
+
+#[test]
+fn a_learned_initial_state_is_where_a_stream_begins() {
+    for entry in cells::REGISTRY {
+        let plain = model(entry.name, 5, 2);
+        let mut tensors = plain.tensors();
+        for (k, l) in plain.layers().iter().enumerate() {
+            for (c, width) in l.layer.state_widths().into_iter().enumerate() {
+                let values = (0..width).map(|i| ((k + 2 * c + 3 * i) as f32).sin() * 0.5).collect();
+                tensors.push(Tensor { name: format!("initial.layers.{k}.{c}"), shape: vec![width], values });
+            }
+        }
+        let make = |tensors| Model::from_tensors(plain.config().clone(), plain.vocabulary().clone(), tensors);
+        let model = make(tensors.clone()).unwrap();
+        let mut stream = Stream::new(&model, &engine(1));
+        let found = by_stream(&mut stream);
+        assert_close(&found, &by_reference(&model, &IDS, WeightFormat::Full), entry.name);
+        assert_ne!(found, by_stream(&mut Stream::new(&plain, &engine(1))), "{}", entry.name);
+        stream.reset();
+        assert_eq!(by_stream(&mut stream), found, "{}", entry.name);
+        let states: usize = plain.layers().iter().flat_map(|l| l.layer.state_widths()).sum();
+        assert_eq!(model.parameter_count(), plain.parameter_count() + states);
+
+        // Through a file, and not without a part of it.
+        let path = tempfile::tempdir().unwrap();
+        model.save(path.path().join("m")).unwrap();
+        let loaded = Model::load(path.path().join("m")).unwrap();
+        assert_eq!(by_stream(&mut Stream::new(&loaded, &engine(1))), found, "{}", entry.name);
+        tensors.pop();
+        let error = make(tensors).unwrap_err().to_string();
+        assert!(error.contains("the tensor `initial.layers.1."), "{error}");
     }
 }
 

@@ -10,10 +10,12 @@ pub mod log_file;
 pub mod metrics;
 pub mod observer;
 pub mod plot;
+pub mod reproduce;
 pub mod run_dir;
 pub mod settings;
 pub mod tasks;
 
+pub use elman::init;
 pub use error::Error;
 pub use observer::{Observer, Plan, Silent, Stop};
 pub use run_dir::RunDir;

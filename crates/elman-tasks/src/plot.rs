@@ -1,4 +1,4 @@
-//! Curves over steps as SVG.
+//! Curves as SVG: over steps, or over anything else.
 
 use plotters::prelude::*;
 
@@ -15,13 +15,34 @@ pub struct Curve<'a> {
 /// More points than pixels are drawn on each other.
 const MAX_POINTS: usize = 1500;
 /// Colours that are told apart in grey and by the colour-blind (Okabe & Ito 2008).
-const COLOURS: [RGBColor; 3] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115)];
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+];
 
-/// Draws curves into one picture, with a dashed level line for each of `levels`.
+/// Draws curves over steps into one picture, with a dashed level line for each of `levels`.
 ///
 /// # Errors
 /// There is no finite point; or the drawing library's own, as a text.
 pub fn draw(title: &str, y_name: &str, curves: &[Curve], levels: &[(&str, f64)]) -> Result<String, String> {
+    draw_over(title, "step", y_name, curves, levels)
+}
+
+/// Draws curves over `x_name` into one picture, with a dashed level line for each of `levels`.
+///
+/// # Errors
+/// There is no finite point; or the drawing library's own, as a text.
+pub fn draw_over(
+    title: &str,
+    x_name: &str,
+    y_name: &str,
+    curves: &[Curve],
+    levels: &[(&str, f64)],
+) -> Result<String, String> {
     let finite = |curve: &Curve| -> Vec<(f64, f64)> {
         curve.points.iter().copied().filter(|p| p.0.is_finite() && p.1.is_finite()).collect()
     };
@@ -51,7 +72,7 @@ pub fn draw(title: &str, y_name: &str, curves: &[Curve], levels: &[(&str, f64)])
             .map_err(wrong)?;
         chart
             .configure_mesh()
-            .x_desc("step")
+            .x_desc(x_name)
             .y_desc(y_name)
             .x_labels(9)
             .x_label_formatter(&|x| format!("{x:.0}"))

@@ -11,6 +11,9 @@ use std::path::Path;
 /// The largest whole number: TOML's.
 pub const MAX: u64 = i64::MAX as u64;
 
+/// Settings: keys and values.
+pub type Pairs = Vec<(&'static str, &'static str)>;
+
 /// What a setting may be.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
@@ -24,8 +27,9 @@ pub enum Kind {
     Text(fn(&str) -> bool, &'static str),
     /// A path; empty for none.
     Path,
-    /// A cell: its registered name, or its text, given by the path of a file. See [`elman_run::cell`].
-    Cell,
+    /// A cell: its registered name, or its text, given by the path of a file, see [`elman_run::cell`]; or a name that stands for several
+    /// settings. The functions give all names, and those settings.
+    Cell(fn() -> Vec<&'static str>, fn(&str) -> Option<Pairs>),
 }
 
 /// What a setting is when nobody sets it.
@@ -73,7 +77,7 @@ impl Setting {
             Kind::Choice(names) => format!("one of {}", names().join(", ")),
             Kind::Text(_, words) => words.into(),
             Kind::Path => "a path".into(),
-            Kind::Cell => "a name that `elman cells` lists, or the path of a file of equations".into(),
+            Kind::Cell(..) => "a name that `elman cells` lists, or the path of a file of equations".into(),
         }
     }
 
@@ -112,7 +116,16 @@ impl Setting {
             }
             Kind::Text(holds, _) if !holds(text) => Err(wrong(&format!("`{text}`"))),
             Kind::Text(..) | Kind::Path => Ok(Value::Text(text.into())),
-            Kind::Cell => elman_run::cell::read(text).map(Value::Text).map_err(|error| error.to_string()),
+            Kind::Cell(names, _) => elman_run::cell::read(text).map(Value::Text).map_err(|error| match error {
+                elman_run::Error::UnknownCell { name, advice } => match nearest(text, names()) {
+                    Some(near) => {
+                        let file = format!("A file of equations ends in `.cell`, or is given with its folder: `./{name}`");
+                        format!("unknown cell `{name}`; did you mean `{near}`? {file}")
+                    }
+                    None => elman_run::Error::UnknownCell { name, advice }.to_string(),
+                },
+                other => other.to_string(),
+            }),
         }
     }
 }
@@ -172,6 +185,11 @@ impl Settings {
             };
             return Err(Error::Usage(format!("{origin}unknown key `{key}`; {advice}")));
         };
+        if let Kind::Cell(_, expand) = setting.kind
+            && let Some(values) = expand(text)
+        {
+            return values.into_iter().try_for_each(|(key, text)| self.set(key, text, origin));
+        }
         let value = setting.parse(text).map_err(|message| Error::Usage(format!("{origin}{message}")))?;
         // Two ways to say how long: the later one counts.
         match key {
@@ -274,7 +292,7 @@ impl Settings {
     /// What differs from `former`, as `key: former -> now`; with `resume` only settings of that kind.
     pub fn differences(&self, former: &Settings, resume: Resume) -> Vec<String> {
         let shown = |value: Option<&Value>, kind: Kind| match (value, kind) {
-            (Some(Value::Text(cell)), Kind::Cell) => elman_run::cell::title(cell).into_owned(),
+            (Some(Value::Text(cell)), Kind::Cell(..)) => elman_run::cell::title(cell).into_owned(),
             _ => value.map_or("none".into(), Value::to_string),
         };
         self.list
@@ -362,6 +380,16 @@ mod tests {
             help: "Rule.",
         },
         Setting {
+            key: "cell",
+            kind: Kind::Cell(
+                || vec!["lstm", "gru", "large-gru"],
+                |name| (name == "large-gru").then(|| vec![("cell", "gru"), ("hidden", "90"), ("rule", "sgd")]),
+            ),
+            default: Default::Is("lstm"),
+            resume: Resume::Fixed,
+            help: "Cell.",
+        },
+        Setting {
             key: "word",
             kind: Kind::Text(|text| text.len() == 3, "of three letters"),
             default: Default::Is("abc"),
@@ -385,7 +413,7 @@ mod tests {
         }
         assert_eq!(error("rule", "adamm"), "x: unknown rule `adamm`; did you mean `adam`?");
         assert_eq!(error("hiden", "3"), "x: unknown key `hiden`; did you mean `hidden`?");
-        assert_eq!(error("qqq", "3"), "x: unknown key `qqq`; there are hidden, embedding, lr, rule, word");
+        assert_eq!(error("qqq", "3"), "x: unknown key `qqq`; there are hidden, embedding, lr, rule, cell, word");
         assert_eq!(error("word", "12"), "x: `word` is `12`; it must be of three letters");
     }
 
@@ -408,6 +436,19 @@ mod tests {
         again.set("lr", "1", "").unwrap();
         assert_eq!(again.differences(&settings, Resume::Fixed), ["hidden: 12 -> 13"]);
         assert_eq!(again.differences(&settings, Resume::Free), ["lr: 0.001 -> 1"]);
+    }
+
+    #[test]
+    fn a_preset_is_its_values_and_later_settings_replace_them() {
+        let mut settings = Settings::new(LIST);
+        settings.set("hidden", "12", "").unwrap();
+        settings.set("cell", "large-gru", "").unwrap();
+        settings.set("rule", "adam", "").unwrap();
+        settings.complete();
+        assert_eq!((settings.text("cell"), settings.integer("hidden"), settings.text("rule")), ("gru", 90, "adam"));
+        settings.set("cell", "gru", "").unwrap();
+        assert_eq!(settings.integer("hidden"), 90, "a plain name sets nothing else");
+        assert!(error("cell", "large-gr").starts_with("x: unknown cell `large-gr`; did you mean `large-gru`? A file of equations"));
     }
 
     #[test]

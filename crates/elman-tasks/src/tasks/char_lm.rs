@@ -7,6 +7,7 @@ use crate::settings::{Kind, MAX, Setting, Settings, Value};
 
 mod checkpoint;
 mod eval;
+mod initial;
 mod material;
 mod network;
 mod precision;
@@ -24,13 +25,13 @@ text is not learnt from.
 
 Batches: the training part is cut into `batch` contiguous streams; a step reads the next `seq-len` characters of
 each. The state is carried from step to step, the gradient is not (truncated backpropagation through time). When the
-streams end they start again from zero state.
+streams end they start again from the initial state, zero unless it is learned.
 
 Network: embedding, `layers` recurrent layers of `cell` with `hidden` units, a linear readout with softmax.
 
 Loss: mean cross-entropy of the next character, in nats. The gradient's norm over all parameters is clipped.
 
-Metric: nats, bits and perplexity a character on the held-out part, read as one stream from zero state.
+Metric: nats, bits and perplexity a character on the held-out part, read as one stream from the initial state.
 
 Output: the run's directory with model, checkpoint, measurements, TensorBoard events, a picture and samples.",
     settings: SETTINGS,
@@ -79,11 +80,25 @@ const EVERY: Kind = Kind::Integer(0, MAX);
 #[rustfmt::skip]
 const SETTINGS: &[Setting] = &[
     setting("data", Kind::Path, Auto("the text in the program"), "The text to learn from, in UTF-8."),
-    fixed("cell", Kind::Cell, Is("lstm"), "The recurrent cell: a name that `elman cells` lists, or a file of equations."),
+    fixed("cell", Kind::Cell(initial::cell_names, initial::preset), Is("lstm"),
+        "The recurrent cell: a name that `elman cells` lists, or a file of equations; or a cell with its initialisation, such as irnn: `elman \
+          inits` lists those."),
     fixed("hidden", SIZE, Is("256"), "Hidden units of a layer (192 for the text in the program)."),
     fixed("embedding", SIZE, Same("hidden"), "Width of the vector that stands for a character."),
     fixed("output", SIZE, Same("hidden"), "Width of a projection or a fed-back output, for cells that have one."),
     fixed("layers", Kind::Integer(1, 100), Is("1"), "Recurrent layers on top of each other."),
+    fixed("init-input", Kind::Choice(initial::names), Is("uniform"),
+        "Matrices from a layer's input before training; `elman inits` explains them."),
+    fixed("init-recurrent", Kind::Choice(initial::names), Is("uniform"), "All other matrices of a layer before training."),
+    fixed("init-bias", Kind::Choice(|| vec!["uniform", "zeros"]), Is("uniform"), "Biases of a layer before training."),
+    fixed("forget-bias", initial::FORGET_BIAS, Is("off"),
+        "Bias of the gate `f` before training, for cells that have one; off leaves it to init-bias."),
+    fixed("learn-initial-state", Kind::Choice(|| vec!["off", "on"]), Is("off"),
+        "Whether the state before the first character is learned instead of zero. Only a step that begins the text anew \
+         teaches it."),
+    fixed("max-norm", Kind::Number(|x| x >= 0.0 && x.is_finite(), "from 0"), Is("0"),
+        "Largest norm of a row of a recurrent layer's matrices: a longer one is scaled down to it after each update; 0 \
+         means none."),
     setting("dropout", Kind::Number(|x| (0.0..1.0).contains(&x), "from 0 to below 1"), Is("0"),
         "Fraction of values dropped between layers while training."),
     fixed("batch", SIZE, Is("64"), "Streams learnt from side by side."),

@@ -4,7 +4,7 @@ use super::readout;
 use crate::init::{Init, InitError};
 use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
-use crate::recurrent::{Input, Options, Recurrent, RecurrentConfig, State, leaf};
+use crate::recurrent::{InitialState, Input, Options, Recurrent, RecurrentConfig, State, leaf};
 use crate::train::Network;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -68,6 +68,7 @@ impl LanguageModelConfig {
         Ok(LanguageModel {
             embedding: Embedding { weight: matrix(table, self.vocabulary, self.embedding) },
             rnn,
+            initial: None,
             readout: Readout {
                 weight: matrix(weight, self.vocabulary, width),
                 bias: leaf(Tensor::<1>::from_data(TensorData::new(bias, [self.vocabulary]), device)),
@@ -92,13 +93,16 @@ pub struct Readout {
     pub bias: Param<Tensor<1>>,
 }
 
-/// A language model over tokens. Parameters: `embedding.weight`, `rnn.weight_ih_l0`, ..., `readout.weight`, `readout.bias`.
+/// A language model over tokens. Parameters: `embedding.weight`, `rnn.weight_ih_l0`, ..., `readout.weight`, `readout.bias`; with a learned
+/// initial state `initial.layers.0.0` (layer, carried value) and so on.
 #[derive(Module, Debug)]
 pub struct LanguageModel {
     /// The embedding.
     pub embedding: Embedding,
     /// The recurrent layers.
     pub rnn: Recurrent,
+    /// The state before the first token, if it is learned; else it is zero.
+    pub initial: Option<InitialState>,
     /// The readout.
     pub readout: Readout,
 }
@@ -124,9 +128,16 @@ impl LanguageModel {
         self.readout.bias.shape()[0]
     }
 
+    /// Learns the state before the first token, from zeros.
+    pub fn with_learned_initial_state(mut self) -> Self {
+        self.initial = Some(InitialState::zeros(&self.rnn, &self.readout.bias.val().device()));
+        self
+    }
+
     fn states(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<2>, State) {
         let input = Input::Tokens { ids: batch.ids.clone(), batch: batch.batch, table: self.embedding.weight.val() };
         let options = Options { lengths: batch.lengths.clone(), dropout, ..Options::default() };
+        let state = state.or_else(|| self.initial.as_ref().map(|initial| initial.state(batch.batch)));
         let (y, state) = self.rnn.run(input, state, options);
         let [t, b, width] = y.dims();
         (y.reshape([t * b, width]), state)

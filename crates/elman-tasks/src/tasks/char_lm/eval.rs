@@ -1,4 +1,4 @@
-//! Scoring a part of a text as one stream from zero state.
+//! Scoring a part of a text as one stream from the initial state.
 
 use super::material;
 use crate::observer::asked;

@@ -1,10 +1,11 @@
 //! From settings to a network and its trainer, and from those to a model that runs without them.
 
+use super::initial;
 use crate::Error;
 use crate::settings::Settings;
 use burn::tensor::Device;
 use elman::network::{LanguageModel, LanguageModelConfig};
-use elman::train::{Optimiser, Rule, Schedule, Trainer};
+use elman::train::{Constraint, Constraints, Optimiser, Rule, Schedule, Trainer};
 use elman::{Bf16Kernel, Recompute, Runtime};
 use elman_data::Streams;
 use elman_run::{Model, ModelConfig, Tensor, Vocabulary};
@@ -68,18 +69,41 @@ pub fn trainer(
         cell: config.make_cell()?,
     };
     let seed = settings.integer("seed");
+    let init = initial::init(settings)?;
     let mut network =
-        network.init(seed, &Device::flex().autodiff()).map_err(|error| Error::Usage(error.to_string()))?;
+        network.init_with(&init, seed, &Device::flex().autodiff()).map_err(|error| Error::Usage(error.to_string()))?;
+    if settings.text("learn-initial-state") == "on" {
+        network = network.with_learned_initial_state();
+    }
     network.rnn = network.rnn.with_recompute(recompute(settings)?);
     if let Some(kernel) = bf16 {
         // Its own: the process's runtime may be another run's too.
         network.rnn = network.rnn.with_runtime(Runtime::with_bf16(settings.size("threads"), kernel));
     }
+    let constraints = constraints(&network, settings)?;
     let optimiser = Optimiser::new(rule(settings), settings.number("weight-decay"));
     let mut trainer = Trainer::new(network, optimiser, settings.number("lr"), seed);
     trainer.clip = Some(settings.number("clip"));
     trainer.schedule = schedule(settings);
+    trainer.constraints = constraints;
     Ok(trainer)
+}
+
+/// The matrices of the recurrent layers; their biases and the other layers stay free.
+fn constraints(network: &LanguageModel, settings: &Settings) -> Result<Constraints, Error> {
+    let norm = settings.number("max-norm");
+    if norm == 0.0 {
+        return Ok(Constraints::default());
+    }
+    let matrices: Vec<String> = network
+        .parameters()
+        .into_iter()
+        .filter(|p| p.shape.len() == 2 && p.name.starts_with("rnn."))
+        .map(|p| p.name)
+        .collect();
+    let chosen = |name: &str| matrices.iter().any(|matrix| matrix == name);
+    Constraints::new(network, Constraint::MaxNorm(norm), chosen)
+        .map_err(|error| Error::Usage(format!("max-norm: {error}")))
 }
 
 fn recompute(settings: &Settings) -> Result<Recompute, Error> {
@@ -158,8 +182,14 @@ mod tests {
 
     #[test]
     fn every_cell_gives_a_model_of_the_same_numbers() {
-        for cell in cells::REGISTRY {
-            let settings = settings(&[("cell", cell.name), ("hidden", "3"), ("output", "2"), ("layers", "2")]);
+        for (cell, learn) in cells::REGISTRY.iter().flat_map(|cell| [(cell, "off"), (cell, "on")]) {
+            let settings = settings(&[
+                ("cell", cell.name),
+                ("hidden", "3"),
+                ("output", "2"),
+                ("layers", "2"),
+                ("learn-initial-state", learn),
+            ]);
             let config = config(&settings).unwrap();
             let trainer = trainer(&config, 4, &settings, None).unwrap();
             let model = model(&trainer, &config, &Vocabulary::new("helo".chars()).unwrap()).unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// More steps than this are not shown.
 const MAX_STEPS: usize = 64;
 
-/// Runs `ids` from zero state, one step at a time, and prints what every layer computes. The last id is only a target.
+/// Runs `ids` from the initial state, one step at a time, and prints what every layer computes. The last id is only a target.
 ///
 /// The characters' columns stand in the order of their first appearance in `ids`, then of their ids.
 pub fn show(model: &Model, engine: &Arc<Engine>, ids: &[u32], title: &str) -> String {
@@ -27,6 +27,11 @@ pub fn show(model: &Model, engine: &Arc<Engine>, ids: &[u32], title: &str) -> St
         .enumerate()
         .map(|(k, l)| Stepper::new(engine, &l.layer, &l.slices(), 1, (k == 0).then(|| model.embedding())))
         .collect();
+    for (k, stepper) in steppers.iter_mut().enumerate() {
+        if let Some(state) = model.initial_state(k) {
+            stepper.set_state(&state);
+        }
+    }
     let mut readout = Affine::new(engine.isa(), model.readout_weight(), model.readout_bias(), model.output_width());
     let mut logits = vec![0.0; vocabulary.len()];
     let width = model.config().embedding;
