@@ -119,7 +119,8 @@ impl Setting {
             Kind::Cell(names, _) => elman_run::cell::read(text).map(Value::Text).map_err(|error| match error {
                 elman_run::Error::UnknownCell { name, advice } => match nearest(text, names()) {
                     Some(near) => {
-                        let file = format!("A file of equations ends in `.cell`, or is given with its folder: `./{name}`");
+                        let file =
+                            format!("A file of equations ends in `.cell`, or is given with its folder: `./{name}`");
                         format!("unknown cell `{name}`; did you mean `{near}`? {file}")
                     }
                     None => elman_run::Error::UnknownCell { name, advice }.to_string(),
@@ -448,7 +449,10 @@ mod tests {
         assert_eq!((settings.text("cell"), settings.integer("hidden"), settings.text("rule")), ("gru", 90, "adam"));
         settings.set("cell", "gru", "").unwrap();
         assert_eq!(settings.integer("hidden"), 90, "a plain name sets nothing else");
-        assert!(error("cell", "large-gr").starts_with("x: unknown cell `large-gr`; did you mean `large-gru`? A file of equations"));
+        assert!(
+            error("cell", "large-gr")
+                .starts_with("x: unknown cell `large-gr`; did you mean `large-gru`? A file of equations")
+        );
     }
 
     #[test]

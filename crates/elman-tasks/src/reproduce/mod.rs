@@ -17,13 +17,22 @@ mod adding;
 mod agreement;
 mod dendrogram;
 mod elman_1990;
+mod hopfield;
 mod reber;
 mod temporal_order;
+mod tomita;
 mod training;
 
 /// Every experiment, in the order in which they are listed.
-pub const REGISTRY: &[Experiment] =
-    &[adding::EXPERIMENT, reber::EXPERIMENT, elman_1990::EXPERIMENT, agreement::EXPERIMENT, temporal_order::EXPERIMENT];
+pub const REGISTRY: &[Experiment] = &[
+    adding::EXPERIMENT,
+    reber::EXPERIMENT,
+    elman_1990::EXPERIMENT,
+    agreement::EXPERIMENT,
+    temporal_order::EXPERIMENT,
+    tomita::EXPERIMENT,
+    hopfield::EXPERIMENT,
+];
 
 /// An experiment of a paper.
 #[derive(Clone)]
