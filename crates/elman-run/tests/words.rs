@@ -61,13 +61,14 @@ fn what_is_written_is_text() {
         assert_eq!(model.vocabulary().decode(&ids), pieces.concat().trim_start_matches(' '));
         assert_eq!((0..7).filter(|id| ids.contains(id)).count(), 7);
     }
-    // An unknown word of the prompt is <unk>.
-    let write = |prompt| {
+    // An unknown word of the prompt is <unk>; another known one is not, which some seed or other shows.
+    let write = |prompt: &str, seed| {
+        let settings = SampleSettings { seed, ..Default::default() };
         let generator = Generator::new(&model, &engine(), prompt, settings).unwrap();
         generator.take(20).collect::<Result<String, _>>().unwrap()
     };
-    assert_eq!(write("the zebra"), write("the <unk>"));
-    assert_ne!(write("the zebra"), write("the cat"));
+    assert!((0..50).all(|seed| write("the zebra", seed) == write("the <unk>", seed)));
+    assert!((0..50).any(|seed| write("the zebra", seed) != write("the cat", seed)));
 }
 
 /// Blocks of predictions give the bits of single ones, whatever the pieces.
