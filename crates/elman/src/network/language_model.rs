@@ -120,6 +120,9 @@ pub struct TokenBatch {
     pub lengths: Option<Arc<[usize]>>,
     /// Whether the sequences begin here, rather than continue the batch before.
     pub fresh: bool,
+    /// After how many steps, from 1 to below T, the state is to be given that the next batch begins from; none: after the last. Batches that
+    /// [overlap](crate::train::Overlapping) have it. Not with `lengths`.
+    pub carry: Option<usize>,
 }
 
 impl LanguageModel {
@@ -135,21 +138,31 @@ impl LanguageModel {
     }
 
     fn states(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<2>, State) {
-        let input = Input::Tokens { ids: batch.ids.clone(), batch: batch.batch, table: self.embedding.weight.val() };
-        let options = Options { lengths: batch.lengths.clone(), dropout, ..Options::default() };
         let state = state.or_else(|| self.initial.as_ref().map(|initial| initial.state(batch.batch)));
-        let (y, state) = self.rnn.run(input, state, options);
-        let [t, b, width] = y.dims();
-        (y.reshape([t * b, width]), state)
+        let mut dropout = dropout;
+        let mut run = |ids: Arc<[u32]>, state: Option<State>| {
+            let input = Input::Tokens { ids, batch: batch.batch, table: self.embedding.weight.val() };
+            let options =
+                Options { lengths: batch.lengths.clone(), dropout: dropout.as_deref_mut(), ..Options::default() };
+            let (y, state) = self.rnn.run(input, state, options);
+            let [t, b, width] = y.dims();
+            (y.reshape([t * b, width]), state)
+        };
+        let Some(carry) = batch.carry else { return run(batch.ids.clone(), state) };
+        assert!(batch.lengths.is_none(), "a batch with lengths carries the state after its last step");
+        let (first, rest) = batch.ids.split_at(carry * batch.batch);
+        let (y, carried) = run(first.into(), state);
+        let (z, _) = run(rest.into(), Some(carried.clone()));
+        (Tensor::cat(vec![y, z], 0), carried)
     }
 
-    /// Logits (T·B, V) and the final state, without dropout.
+    /// Logits (T·B, V) and the state to be carried, without dropout.
     pub fn logits(&self, batch: &TokenBatch, state: Option<State>) -> (Tensor<2>, State) {
         let (y, state) = self.states(batch, state, None);
         (readout::logits(y, self.readout.weight.val(), self.readout.bias.val()), state)
     }
 
-    /// Mean cross-entropy in nats over the targets that count, and the final state. With `dropout`, masks are drawn from it.
+    /// Mean cross-entropy in nats over the targets that count, and the state to be carried. With `dropout`, masks are drawn from it.
     pub fn loss(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<1>, State) {
         let (y, state) = self.states(batch, state, dropout);
         (readout::cross_entropy(y, self.readout.weight.val(), self.readout.bias.val(), &batch.targets), state)

@@ -2,7 +2,7 @@
 
 pub mod bidirectional;
 #[cfg(test)]
-mod check;
+pub(crate) mod check;
 pub mod deep;
 pub mod dense;
 pub mod error;
@@ -10,6 +10,7 @@ pub mod hopfield;
 pub mod language_model;
 pub mod modern_hopfield;
 pub mod narx;
+pub mod output_fed;
 pub mod readout;
 pub mod rmlp;
 mod rows;
@@ -29,6 +30,7 @@ pub use dense::{Dense, Mlp, MlpConfig, activation_named};
 pub use error::NetworkError;
 pub use language_model::{LanguageModel, LanguageModelConfig, TokenBatch};
 pub use narx::{Narx, NarxConfig, Training};
+pub use output_fed::{OutputFed, OutputFedError};
 pub use rmlp::{Rmlp, RmlpConfig};
 pub use sequence::{Predict, SequenceBatch, SequenceNetwork, SequenceNetworkConfig, Target};
 pub use series::{Scaling, Score, Series, SeriesBatch, SeriesError, Units, Windows, scores};

@@ -48,7 +48,14 @@ impl BatchSource<TokenBatch> for Material {
         let window = streams
             .window(text, |character| vocabulary.id(character), &mut ids, &mut targets)
             .map_err(|error| error.to_string())?;
-        Ok(TokenBatch { ids: ids.into(), targets, batch: streams.batch(), lengths: None, fresh: window.reset })
+        Ok(TokenBatch {
+            ids: ids.into(),
+            targets,
+            batch: streams.batch(),
+            lengths: None,
+            fresh: window.reset,
+            carry: None,
+        })
     }
 
     fn cursor(&self) -> String {
