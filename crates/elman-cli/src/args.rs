@@ -37,6 +37,7 @@ pub enum Command {
     Reproduce(Reproduce),
     Tasks(List),
     Describe(Describe),
+    Paths(Paths),
 }
 
 /// Train a network, or go on training it.
@@ -250,6 +251,31 @@ pub struct Describe {
     /// Whose letters: elman, or those of the lecture decks sharif, jhu, uts, oslo
     #[arg(long, value_name = "NAME", default_value = "elman")]
     pub notation: String,
+}
+
+/// Show which paths of the gradient truncated backpropagation through time keeps.
+#[derive(Args)]
+#[command(after_long_help = "\
+Every k1 steps there is an update; its gradient is that of the losses of these steps, followed back through
+the last k2 steps. A line is a loss, a column a step that it may reach.
+
+Examples
+  elman paths --steps 12 --k1 4               k2 = k1: what most programs do
+  elman paths --steps 12 --k1 1 --k2 5        the last five steps for every loss
+  elman paths --steps 12 --k1 4 --k2 8 --svg > paths.svg")]
+pub struct Paths {
+    /// T, the length of the sequence
+    #[arg(long, value_name = "T", default_value_t = 12)]
+    pub steps: usize,
+    /// Steps between updates [default: T, full backpropagation]
+    #[arg(long, value_name = "N")]
+    pub k1: Option<usize>,
+    /// Steps that the gradient goes through, at least k1 [default: k1]
+    #[arg(long, value_name = "N")]
+    pub k2: Option<usize>,
+    /// A picture instead of text
+    #[arg(long)]
+    pub svg: bool,
 }
 
 /// How weights are kept.

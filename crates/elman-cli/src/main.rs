@@ -7,6 +7,7 @@ mod eval;
 mod failure;
 mod inits;
 mod output;
+mod paths;
 mod progress;
 mod reproduce;
 mod sample;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Reproduce(command) => reproduce::run(&command),
         Command::Tasks(command) => tasks::run(&command),
         Command::Describe(command) => describe::run(&command),
+        Command::Paths(command) => paths::run(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

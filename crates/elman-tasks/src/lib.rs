@@ -9,6 +9,7 @@ pub mod events;
 pub mod log_file;
 pub mod metrics;
 pub mod observer;
+pub mod paths;
 pub mod plot;
 pub mod reproduce;
 pub mod run_dir;
@@ -16,6 +17,7 @@ pub mod settings;
 pub mod tasks;
 
 pub use elman::init;
+pub use elman::train::Truncation;
 pub use error::Error;
 pub use observer::{Observer, Plan, Silent, Stop};
 pub use run_dir::RunDir;

@@ -15,13 +15,15 @@ pub struct Curve<'a> {
 /// More points than pixels are drawn on each other.
 const MAX_POINTS: usize = 1500;
 /// Colours that are told apart in grey and by the colour-blind (Okabe & Ito 2008).
-const COLOURS: [RGBColor; 6] = [
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+    RGBColor(200, 190, 40),
 ];
 
 /// Draws curves over steps into one picture, with a dashed level line for each of `levels`.

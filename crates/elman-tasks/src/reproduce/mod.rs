@@ -15,9 +15,11 @@ use std::time::Instant;
 
 mod adding;
 mod agreement;
+mod clipping;
 mod dendrogram;
 mod elman_1990;
 mod hopfield;
+mod ladder;
 mod reber;
 mod temporal_order;
 mod tomita;
@@ -30,6 +32,8 @@ pub const REGISTRY: &[Experiment] = &[
     elman_1990::EXPERIMENT,
     agreement::EXPERIMENT,
     temporal_order::EXPERIMENT,
+    clipping::EXPERIMENT,
+    ladder::EXPERIMENT,
     tomita::EXPERIMENT,
     hopfield::EXPERIMENT,
 ];
