@@ -16,6 +16,7 @@ use std::path::PathBuf;
 Begin with
   elman train char-lm                       learns from the text in the program, in about a minute
   elman train char-lm --data book.txt       learns from a text of yours
+  elman train word-lm --data book.txt       the same by words
   elman sample runs/char-lm-1               writes
   elman describe lstm                       the equations of a cell, forward and backward
 
@@ -61,6 +62,8 @@ Examples
   elman train char-lm --data book.txt --hidden 512 --layers 2 --epochs 10 --out runs/book
   elman train char-lm --out runs/book --resume --epochs 20
   elman train char-lm --data book.txt --config runs/book/config.toml --set lr=0.001
+  elman train word-lm --data texts                      a folder with *train*.txt, *valid*.txt, *test*.txt
+  elman train word-lm --data ptb --preset zaremba-small a published recipe
   elman train char-lm --data book.txt --cell my.cell    equations of yours, as `elman describe` prints them
   printf hello > hello.txt
   elman train char-lm --data hello.txt --cell elman --hidden 3 --lr 0.1 --verbose"
@@ -94,11 +97,12 @@ pub struct Train {
     pub settings: SettingFlags,
 }
 
-/// Score a trained model: nats, bits and perplexity a character.
+/// Score a trained model: nats, bits and perplexity a character or word.
 #[derive(Args)]
 #[command(after_long_help = "\
-The text is read as one stream from the initial state; its first character is given, not predicted.
-Without --data it is the held-out part of the text that the run learnt from.
+The text is read as one stream from the initial state; its first character or word is given, not
+predicted. Without --data it is the held-out part of the text that the run learnt from, and its test
+part if it has one.
 
 Examples
   elman eval runs/char-lm-1
@@ -127,8 +131,9 @@ pub struct Eval {
 /// Let a trained model write.
 #[derive(Args)]
 #[command(after_long_help = "\
-Characters are printed as they come, in constant memory. Without a prompt the model starts from
-the initial state and zero input. The same seed writes the same text.
+Characters or words are printed as they come, in constant memory. Without a prompt the model starts
+from the initial state and zero input. The same seed writes the same text. Words of the prompt that a
+model of words does not know become <unk>.
 
 Examples
   elman sample runs/char-lm-1
@@ -142,16 +147,16 @@ pub struct Sample {
     /// The text to write on from; it is printed first
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub prompt: String,
-    /// Characters to write
+    /// Characters to write; words, if the model is one of words
     #[arg(long, value_name = "N", default_value_t = 500, allow_negative_numbers = true)]
     pub length: u64,
     /// Below 1 the likely becomes likelier, above 1 less likely; 0 takes always the likeliest
     #[arg(long, value_name = "X", default_value_t = 0.8, allow_negative_numbers = true)]
     pub temperature: f32,
-    /// Draw from the N likeliest characters only
+    /// Draw from the N likeliest characters or words only
     #[arg(long, value_name = "N")]
     pub top_k: Option<usize>,
-    /// Draw from the fewest likeliest characters whose probabilities together reach P
+    /// Draw from the fewest likeliest characters or words whose probabilities together reach P
     #[arg(long, value_name = "P", default_value_t = 1.0, allow_negative_numbers = true)]
     pub top_p: f32,
     /// Seed of the random numbers
@@ -182,7 +187,7 @@ pub struct List {
 /// Run an experiment of a paper: its figures beside the published ones, and its picture.
 #[derive(Args)]
 #[command(after_long_help = "\
-Every experiment makes its own data. The results go to DIR/result.json and DIR/plots; docs/reproductions.md
+Experiments make their own data, but for ptb-small and ptb-medium. The results go to DIR/result.json and DIR/plots; docs/reproductions.md
 has what came out, with times. Figures that were quoted from memory say so.
 
 Examples

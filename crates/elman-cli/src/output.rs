@@ -17,7 +17,7 @@ pub fn json(object: Map<String, Value>) -> Result<(), Failure> {
     text(&format!("{}\n", Value::Object(object)))
 }
 
-/// Characters as they come: shown at once to an eye, in bulk when they come faster than an eye sees.
+/// A text as it comes: shown at once to an eye, in bulk when they come faster than an eye sees.
 pub struct Characters {
     out: BufWriter<StdoutLock<'static>>,
     flushed: Instant,
@@ -33,10 +33,10 @@ impl Characters {
         Characters { out: BufWriter::new(io::stdout().lock()), flushed: Instant::now(), last: None }
     }
 
-    /// The next character.
-    pub fn push(&mut self, character: char) -> Result<(), Failure> {
-        self.out.write_all(character.encode_utf8(&mut [0; 4]).as_bytes())?;
-        self.last = Some(character);
+    /// What comes next.
+    pub fn push(&mut self, text: &str) -> Result<(), Failure> {
+        self.out.write_all(text.as_bytes())?;
+        self.last = text.chars().last().or(self.last);
         if self.flushed.elapsed() >= FRAME {
             self.out.flush()?;
             self.flushed = Instant::now();

@@ -54,9 +54,12 @@ impl Progress {
     }
 }
 
-/// A loss in nats and bits.
-fn both(nats: f64) -> String {
-    format!("{nats:.3} nats, {:.3} bits a character", nats / std::f64::consts::LN_2)
+/// A loss in nats and bits a character; in nats and perplexity a word.
+fn both(nats: f64, unit: &str) -> String {
+    match unit {
+        "word" => format!("{nats:.3} nats, perplexity {:.2} a word", nats.exp()),
+        _ => format!("{nats:.3} nats, {:.3} bits a {unit}", nats / std::f64::consts::LN_2),
+    }
 }
 
 impl Observer for Progress {
@@ -83,13 +86,13 @@ impl Observer for Progress {
         }
         let seconds = self.began.elapsed().as_secs_f64();
         let done = (step - plan.first) as f64;
-        let speed = done * plan.characters as f64 / seconds;
-        let loss = both(self.losses.0 / self.losses.1 as f64);
+        let (speed, unit) = (done * plan.tokens as f64 / seconds, plan.unit);
+        let loss = both(self.losses.0 / self.losses.1 as f64, unit);
         match &self.bar {
-            Some(bar) => bar.set_message(format!("{loss}, {speed:.0} characters/s")),
+            Some(bar) => bar.set_message(format!("{loss}, {speed:.0} {unit}s/s")),
             None => {
                 let left = seconds / done * (plan.last - step) as f64;
-                self.say(&format!("step {step}/{}: {loss}, {speed:.0} characters/s, {left:.0} s left", plan.last));
+                self.say(&format!("step {step}/{}: {loss}, {speed:.0} {unit}s/s, {left:.0} s left", plan.last));
             }
         }
         self.shown = Instant::now();
@@ -97,21 +100,22 @@ impl Observer for Progress {
     }
 
     fn held_out(&mut self, step: u64, score: &Score) {
-        self.say(&format!("step {step}, held-out: {}", both(score.nats)));
+        let unit = self.plan.map_or("character", |plan| plan.unit);
+        self.say(&format!("step {step}, held-out: {}", both(score.nats, unit)));
     }
 
     fn sample(&mut self, step: u64, text: &str) {
         self.say(&format!("---- after {step} steps ----\n{text}\n----"));
     }
 
-    fn scoring(&mut self, done: u64, of: u64) {
+    fn scoring(&mut self, done: u64, of: u64, unit: &'static str) {
         if self.bar.is_none() {
-            self.open_bar(0, of, "scoring [{bar:24}] {pos}/{len} characters  {eta} left");
+            self.open_bar(0, of, &format!("scoring [{{bar:24}}] {{pos}}/{{len}} {unit}s  {{eta}} left"));
         }
         match &self.bar {
             Some(bar) => bar.set_position(done),
             None if self.shown.elapsed() >= LINE => {
-                self.say(&format!("scoring: {done}/{of} characters"));
+                self.say(&format!("scoring: {done}/{of} {unit}s"));
                 self.shown = Instant::now();
             }
             None => {}

@@ -34,11 +34,9 @@ pub fn run(command: &Sample) -> Result<(), Failure> {
         return output::text(&format!("{object}\n"));
     }
     let mut out = Characters::new();
-    for character in command.prompt.chars() {
-        out.push(character)?;
-    }
-    for character in written {
-        out.push(character?)?;
+    out.push(&command.prompt)?;
+    for text in written {
+        out.push(text?)?;
     }
     out.end()
 }

@@ -19,11 +19,23 @@ fn settings() -> Vec<&'static Setting> {
     all
 }
 
+/// What a setting is otherwise; where tasks differ, with their names.
+fn default_text(setting: &Setting) -> String {
+    let mut text = setting.default_text();
+    for task in REGISTRY {
+        let own = task.settings.iter().find(|other| other.key == setting.key).map(Setting::default_text);
+        if let Some(own) = own.filter(|own| *own != setting.default_text()) {
+            text += &format!("; {}: {own}", task.name);
+        }
+    }
+    text
+}
+
 fn value_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Integer(..) => "N",
         Kind::Number(..) => "X",
-        Kind::Choice(_) => "NAME",
+        Kind::Choice(_) | Kind::Preset(..) => "NAME",
         Kind::Text(..) => "VALUE",
         Kind::Path => "PATH",
         Kind::Cell(..) => "CELL",
@@ -33,15 +45,15 @@ fn value_name(kind: Kind) -> &'static str {
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
         settings().into_iter().fold(command, |command, setting| {
-            let help = setting.help.trim_end_matches('.');
+            let (help, default) = (setting.help.trim_end_matches('.'), default_text(setting));
             command.arg(
                 Arg::new(setting.key)
                     .long(setting.key)
                     .value_name(value_name(setting.kind))
                     .allow_negative_numbers(true)
                     .help_heading("Settings (also --set KEY=VALUE and in --config files)")
-                    .help(format!("{help} [default: {}]", setting.default_text()))
-                    .long_help(format!("{help}; {} [default: {}]", setting.range(), setting.default_text())),
+                    .help(format!("{help} [default: {default}]"))
+                    .long_help(format!("{help}; {} [default: {default}]", setting.range())),
             )
         })
     }

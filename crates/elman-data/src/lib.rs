@@ -7,8 +7,10 @@
 //! * [`corpus`]: the text that is in the program itself.
 //! * [`trees`]: trees in brackets, as treebanks have them.
 //! * [`tomita`]: seven small regular languages.
+//! * [`Words`]: a text as words. [`gzip`]: packed files.
 
 pub mod corpus;
+pub mod gzip;
 pub mod plant;
 mod scan;
 pub mod streams;
@@ -16,7 +18,9 @@ pub mod synthetic;
 pub mod text;
 pub mod tomita;
 pub mod trees;
+pub mod words;
 
 pub use plant::{Plant, Record};
 pub use streams::{Adjustment, Split, Streams, StreamsError, Window};
 pub use text::{Text, TextError};
+pub use words::Words;

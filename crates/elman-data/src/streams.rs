@@ -190,6 +190,34 @@ impl Streams {
         ids: &mut [u32],
         targets: &mut [u32],
     ) -> Result<Window, TextError> {
+        self.window_from(|at, row| text.read(at, row, &mut encode), ids, targets)
+    }
+
+    /// The same of anything that is read by position: `read` fills a slice with the ids from a position on.
+    ///
+    /// ```
+    /// use elman_data::Streams;
+    /// let ids: Vec<u32> = (0..13).collect();
+    /// let (mut streams, _) = Streams::new(0..ids.len(), 2, 3)?;
+    /// let (mut x, mut y) = ([0; 6], [0; 6]);
+    /// let read = |at: usize, row: &mut [u32]| Ok::<(), ()>(row.copy_from_slice(&ids[at..][..row.len()]));
+    /// streams.window_from(read, &mut x, &mut y).unwrap();
+    /// assert_eq!((x, y), ([0, 6, 1, 7, 2, 8], [1, 7, 2, 8, 3, 9]));
+    /// # Ok::<(), elman_data::StreamsError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `read`.
+    ///
+    /// # Panics
+    /// If a buffer is not T * B long.
+    #[track_caller]
+    pub fn window_from<E>(
+        &mut self,
+        mut read: impl FnMut(usize, &mut [u32]) -> Result<(), E>,
+        ids: &mut [u32],
+        targets: &mut [u32],
+    ) -> Result<Window, E> {
         let (batch, steps) = (self.batch, self.steps);
         assert!(
             ids.len() == steps * batch && targets.len() == steps * batch,
@@ -202,7 +230,7 @@ impl Streams {
             self.epoch += 1;
         }
         for b in 0..batch {
-            text.read(self.start + b * self.length + self.position, &mut self.row, &mut encode)?;
+            read(self.start + b * self.length + self.position, &mut self.row)?;
             for (t, pair) in self.row.windows(2).enumerate() {
                 ids[t * batch + b] = pair[0];
                 targets[t * batch + b] = pair[1];

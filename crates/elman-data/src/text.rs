@@ -1,5 +1,6 @@
 //! A text of any size, read at any character.
 
+use crate::gzip::{self, GzipError};
 use crate::scan::{self, Fault, STRIDE, Scan};
 use memmap2::Mmap;
 use std::fs::{self, File};
@@ -60,6 +61,14 @@ pub enum TextError {
         /// What to do.
         advice: &'static str,
     },
+    /// Its name says that gzip packed it, and it cannot be unpacked.
+    #[error("{}: it cannot be unpacked: {what}; take another copy, or unpack it with gzip", path.display())]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: GzipError,
+    },
     /// It changed after it was opened.
     #[error("{}: the file was changed while it was being read; start again", path.display())]
     Changed {
@@ -81,9 +90,10 @@ pub enum TextError {
 enum Bytes {
     Mapped(Mmap),
     Static(&'static [u8]),
+    Unpacked(Vec<u8>),
 }
 
-/// A text: a UTF-8 file that is mapped and never held whole, or one that is in the program.
+/// A text: a UTF-8 file that is mapped and never held whole, one that gzip packed (held unpacked), or one that is in the program.
 ///
 /// Opening it reads it once from beginning to end, with two threads. After that it can be read at any character.
 /// Characters are Unicode scalar values, as Rust's `char` and the items of a Python string; nothing is normalised, and
@@ -114,10 +124,10 @@ impl std::fmt::Debug for Text {
 }
 
 impl Text {
-    /// Maps the file and reads it once.
+    /// Maps the file and reads it once. One whose name ends in `.gz` is unpacked into memory.
     ///
     /// # Errors
-    /// The file is missing, is not a file, cannot be read, is empty, binary or not UTF-8.
+    /// The file is missing, is not a file, cannot be read or unpacked, is empty, binary or not UTF-8.
     pub fn open(path: impl AsRef<Path>) -> Result<Text, TextError> {
         let path = path.as_ref().to_path_buf();
         let unreadable = |source: io::Error| match source.kind() {
@@ -132,6 +142,13 @@ impl Text {
         }
         if metadata.len() == 0 {
             return Err(TextError::Empty { path });
+        }
+        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz")) {
+            let packed = fs::read(&path).map_err(unreadable)?;
+            return match gzip::unpack(&packed) {
+                Ok(bytes) => Text::new(Bytes::Unpacked(bytes), path),
+                Err(what) => Err(TextError::Packed { path, what }),
+            };
         }
         let file = File::open(&path).map_err(unreadable)?;
         // SAFETY: the map is read-only and private to this value. That nobody else writes the file cannot be
@@ -153,6 +170,7 @@ impl Text {
         let content: &[u8] = match &bytes {
             Bytes::Mapped(map) => map,
             Bytes::Static(bytes) => bytes,
+            Bytes::Unpacked(bytes) => bytes,
         };
         if content.is_empty() {
             return Err(TextError::Empty { path });
@@ -172,10 +190,11 @@ impl Text {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         match &self.bytes {
             Bytes::Mapped(map) => map,
             Bytes::Static(bytes) => bytes,
+            Bytes::Unpacked(bytes) => bytes,
         }
     }
 

@@ -9,8 +9,8 @@
 //! use elman_run::{Generator, Model, SampleSettings};
 //! let model = Model::load("runs/first/model.safetensors")?;
 //! let engine = Engine::new(1).into();
-//! for character in Generator::new(&model, &engine, "Once", SampleSettings::default())?.take(100) {
-//!     print!("{}", character?);
+//! for written in Generator::new(&model, &engine, "Once", SampleSettings::default())?.take(100) {
+//!     print!("{}", written?);
 //! }
 //! # Ok::<(), elman_run::Error>(())
 //! ```

@@ -1,6 +1,6 @@
-//! A trained character model: embedding, stack of recurrent layers, readout, vocabulary; and its file.
+//! A trained model of characters or words: embedding, stack of recurrent layers, readout, vocabulary; and its file.
 //!
-//! V characters, E embedding width, H hidden width, P width of a layer's output (H for most cells), L layers:
+//! V characters or words, E embedding width, H hidden width, P width of a layer's output (H for most cells), L layers:
 //!
 //! ```text
 //! x_t = embedding[token_t]                (E)
@@ -253,7 +253,7 @@ impl Model {
         self.stream_weights
     }
 
-    /// Its characters.
+    /// Its characters or words.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }

@@ -1,4 +1,4 @@
-//! Drawing characters from what a model predicts.
+//! Drawing characters or words from what a model predicts.
 
 use crate::{Error, Model, Stream, Vocabulary};
 use elman_core::engine::Engine;
@@ -119,7 +119,8 @@ impl Sampler {
     }
 }
 
-/// Writes on from a prompt, character by character, without end: an iterator in constant memory.
+/// Writes on from a prompt, character by character or word by word, without end: an iterator in constant memory over what is to be appended to
+/// the text (a word comes with the space before it, `<eos>` as a line end).
 ///
 /// Without a prompt the model starts from its initial state and zero input.
 pub struct Generator<'a> {
@@ -127,6 +128,8 @@ pub struct Generator<'a> {
     stream: Stream,
     sampler: Sampler,
     last: Option<u32>,
+    /// Whether a word needs no space before it.
+    line_begins: bool,
 }
 
 impl<'a> Generator<'a> {
@@ -141,24 +144,27 @@ impl<'a> Generator<'a> {
         settings: SampleSettings,
     ) -> Result<Generator<'a>, Error> {
         let sampler = Sampler::new(model.vocabulary().len(), settings)?;
+        let line_begins = !prompt.ends_with(|last: char| !last.is_whitespace());
         let prompt = model.vocabulary().encode(prompt)?;
         let mut stream = Stream::new(model, engine);
-        // The last character goes in with the first step.
+        // The last one goes in with the first step.
         for &id in &prompt[..prompt.len().saturating_sub(1)] {
             stream.advance(Some(id));
         }
-        Ok(Generator { vocabulary: model.vocabulary(), stream, sampler, last: prompt.last().copied() })
+        Ok(Generator { vocabulary: model.vocabulary(), stream, sampler, last: prompt.last().copied(), line_begins })
     }
 }
 
-impl Iterator for Generator<'_> {
-    type Item = Result<char, Error>;
+impl<'a> Iterator for Generator<'a> {
+    type Item = Result<&'a str, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let logits = self.stream.step(self.last);
         Some(self.sampler.draw(logits).map(|id| {
             self.last = Some(id);
-            self.vocabulary.character(id)
+            let written = self.vocabulary.written(id, self.line_begins);
+            self.line_begins = written == "\n";
+            written
         }))
     }
 }

@@ -79,6 +79,16 @@ impl Stream {
         &self.logits
     }
 
+    /// What the last layer gave for the last token (P).
+    pub(crate) fn output(&self) -> &[f32] {
+        &self.y
+    }
+
+    /// The logits (N, V) of outputs `y` (N, P): the same bits as those of each by itself, and one reading of the weights for all.
+    pub(crate) fn read_out(&mut self, y: &[f32], logits: &mut [f32]) {
+        self.readout.apply(y, logits);
+    }
+
     /// Back to the initial state.
     pub fn reset(&mut self) {
         for (layer, initial) in self.layers.iter_mut().zip(&self.initial) {

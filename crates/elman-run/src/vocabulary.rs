@@ -1,8 +1,9 @@
-//! Characters and their ids.
+//! Characters or words, and their ids.
 
 use crate::tensor_file::json;
 use crate::{Error, atomic};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
@@ -12,7 +13,12 @@ const VERSION: u32 = 1;
 /// No id.
 const NONE: u32 = u32::MAX;
 
-/// The distinct characters of a text in ascending order; an id is a position among them.
+/// The word that stands for the end of a line.
+const EOS: &str = "<eos>";
+/// The word that stands for those that are not known.
+const UNK: &str = "<unk>";
+
+/// What a model reads and writes, by ids: the distinct characters of a text in ascending order, or words in any order.
 ///
 /// ```
 /// use elman_run::Vocabulary;
@@ -25,17 +31,45 @@ const NONE: u32 = u32::MAX;
 /// );
 /// # Ok::<(), elman_run::Error>(())
 /// ```
+///
+/// Words are what stands between white space; the end of a line is the word `<eos>`, and one that is not known becomes `<unk>`. Both must be
+/// there.
+///
+/// ```
+/// use elman_run::Vocabulary;
+/// let vocabulary = Vocabulary::of_words(["the", "<eos>", "cat", "<unk>"].map(String::from))?;
+/// assert_eq!(vocabulary.encode("the big cat\n the")?, [0, 3, 2, 1, 0]);
+/// assert_eq!(vocabulary.decode(&[0, 3, 2, 1, 0]), "the <unk> cat\nthe");
+/// # Ok::<(), elman_run::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Vocabulary {
-    /// Strictly ascending.
-    characters: Vec<char>,
-    /// The ids of ASCII characters: the fast path.
-    ascii: [u32; 128],
+    /// All symbols in order of their ids, one after another; a space stands before each word.
+    text: String,
+    /// Where each begins, and where the last ends.
+    starts: Vec<usize>,
+    index: Index,
+}
+
+/// From symbols to ids.
+#[derive(Clone, PartialEq, Eq)]
+enum Index {
+    Characters {
+        /// Strictly ascending.
+        characters: Vec<char>,
+        /// The ids of ASCII characters: the fast path.
+        ascii: Box<[u32; 128]>,
+    },
+    Words {
+        ids: HashMap<String, u32>,
+        eos: u32,
+        unk: u32,
+    },
 }
 
 impl std::fmt::Debug for Vocabulary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Vocabulary").field(&self.characters.iter().collect::<String>()).finish()
+        f.debug_tuple("Vocabulary").field(&self.text).finish()
     }
 }
 
@@ -48,7 +82,19 @@ struct Json {
     symbols: Vec<String>,
 }
 
-const KIND: &str = "character";
+const CHARACTER: &str = "character";
+const WORD: &str = "word";
+
+/// Texts one after another, with `before` before each, and where they begin.
+fn joined(symbols: &[String], before: &str) -> (String, Vec<usize>) {
+    let (mut text, mut starts) = (String::new(), vec![0]);
+    for symbol in symbols {
+        text += before;
+        text += symbol;
+        starts.push(text.len());
+    }
+    (text, starts)
+}
 
 impl Vocabulary {
     /// The distinct ones of these characters.
@@ -62,50 +108,135 @@ impl Vocabulary {
         if characters.is_empty() {
             return Err(Error::Vocabulary { what: "it has no character".into() });
         }
-        let mut ascii = [NONE; 128];
+        let mut ascii = Box::new([NONE; 128]);
         for (id, &character) in characters.iter().enumerate().filter(|(_, c)| c.is_ascii()) {
             ascii[character as usize] = id as u32;
         }
-        Ok(Vocabulary { characters, ascii })
+        let symbols: Vec<String> = characters.iter().map(char::to_string).collect();
+        let (text, starts) = joined(&symbols, "");
+        Ok(Vocabulary { text, starts, index: Index::Characters { characters, ascii } })
     }
 
-    /// V, the number of characters.
+    /// These words; a word's id is its place among them.
+    ///
+    /// # Errors
+    /// [`Error::Vocabulary`]: one is empty, has white space within or is there twice, or `<eos>` or `<unk>` is missing.
+    pub fn of_words(words: impl IntoIterator<Item = String>) -> Result<Vocabulary, Error> {
+        let wrong = |what: String| Err(Error::Vocabulary { what });
+        let words: Vec<String> = words.into_iter().collect();
+        let (text, starts) = joined(&words, " ");
+        let mut ids = HashMap::with_capacity(words.len());
+        for (id, word) in words.into_iter().enumerate() {
+            if word.is_empty() || word.contains(char::is_whitespace) {
+                return wrong(format!("{word:?} is not a word: it is empty or has white space"));
+            }
+            if let Some(other) = ids.insert(word, id as u32) {
+                return wrong(format!("the words {other} and {id} are the same"));
+            }
+        }
+        match (ids.get(EOS), ids.get(UNK)) {
+            (Some(&eos), Some(&unk)) => Ok(Vocabulary { text, starts, index: Index::Words { ids, eos, unk } }),
+            (None, _) => wrong(format!("the word `{EOS}` is missing")),
+            (_, None) => wrong(format!("the word `{UNK}` is missing")),
+        }
+    }
+
+    /// V, the number of symbols.
     #[expect(clippy::len_without_is_empty, reason = "a vocabulary is never empty")]
     pub fn len(&self) -> usize {
-        self.characters.len()
+        self.starts.len() - 1
     }
 
-    /// The characters in order of their ids.
+    /// What a symbol is: `character` or `word`.
+    pub fn unit(&self) -> &'static str {
+        match self.index {
+            Index::Characters { .. } => CHARACTER,
+            Index::Words { .. } => WORD,
+        }
+    }
+
+    /// The characters in order of their ids; none in a vocabulary of words.
     pub fn characters(&self) -> &[char] {
-        &self.characters
+        match &self.index {
+            Index::Characters { characters, .. } => characters,
+            Index::Words { .. } => &[],
+        }
     }
 
     /// The id of a character, if it has one.
     #[inline]
     pub fn id(&self, character: char) -> Option<u32> {
+        let Index::Characters { characters, ascii } = &self.index else { return None };
         if character.is_ascii() {
-            let id = self.ascii[character as usize];
+            let id = ascii[character as usize];
             return (id != NONE).then_some(id);
         }
-        self.characters.binary_search(&character).ok().map(|id| id as u32)
+        characters.binary_search(&character).ok().map(|id| id as u32)
+    }
+
+    /// The id of a word, that of `<unk>` where it is not known; none in a vocabulary of characters.
+    pub fn word_id(&self, word: &str) -> Option<u32> {
+        match &self.index {
+            Index::Characters { .. } => None,
+            Index::Words { ids, unk, .. } => Some(ids.get(word).copied().unwrap_or(*unk)),
+        }
     }
 
     /// The character of an id.
     ///
     /// # Panics
-    /// If `id` is not below [`len`](Vocabulary::len).
+    /// If `id` is not below [`len`](Vocabulary::len), or the vocabulary is one of words: [`symbol`](Vocabulary::symbol) serves both.
     #[track_caller]
     pub fn character(&self, id: u32) -> char {
-        self.characters[id as usize]
+        self.characters()[id as usize]
     }
 
-    /// The ids of a text.
+    /// The character or the word of an id.
+    ///
+    /// # Panics
+    /// If `id` is not below [`len`](Vocabulary::len).
+    #[track_caller]
+    pub fn symbol(&self, id: u32) -> &str {
+        let symbol = &self.text[self.starts[id as usize]..self.starts[id as usize + 1]];
+        match self.index {
+            Index::Characters { .. } => symbol,
+            Index::Words { .. } => &symbol[1..],
+        }
+    }
+
+    /// What an id adds to a text: a character; a word with a space before it, unless `line_begins`; a line end for `<eos>`.
+    ///
+    /// # Panics
+    /// If `id` is not below [`len`](Vocabulary::len).
+    #[track_caller]
+    pub fn written(&self, id: u32, line_begins: bool) -> &str {
+        match self.index {
+            Index::Words { eos, .. } if id == eos => "\n",
+            Index::Words { .. } if !line_begins => &self.text[self.starts[id as usize]..self.starts[id as usize + 1]],
+            _ => self.symbol(id),
+        }
+    }
+
+    /// The ids of a text. In one of words a line end is `<eos>`, and what is not known is `<unk>`.
     ///
     /// # Errors
     /// [`Error::UnknownCharacter`] for the first character that is not in the vocabulary.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let id = |(position, character)| self.id(character).ok_or_else(|| self.unknown(character, position + 1));
-        text.chars().enumerate().map(id).collect()
+        match &self.index {
+            Index::Characters { .. } => {
+                let id =
+                    |(position, character)| self.id(character).ok_or_else(|| self.unknown(character, position + 1));
+                text.chars().enumerate().map(id).collect()
+            }
+            Index::Words { ids, eos, unk } => {
+                let id = |word: &str| ids.get(word).copied().unwrap_or(*unk);
+                let line = |line: &str| {
+                    let end = line.ends_with('\n').then_some(*eos);
+                    line.split_whitespace().map(id).chain(end).collect::<Vec<u32>>()
+                };
+                Ok(text.split_inclusive('\n').flat_map(line).collect())
+            }
+        }
     }
 
     /// The text of these ids.
@@ -114,7 +245,11 @@ impl Vocabulary {
     /// If an id is not below [`len`](Vocabulary::len).
     #[track_caller]
     pub fn decode(&self, ids: &[u32]) -> String {
-        ids.iter().map(|&id| self.character(id)).collect()
+        let mut text = String::new();
+        for &id in ids {
+            text += self.written(id, text.is_empty() || text.ends_with('\n'));
+        }
+        text
     }
 
     /// The error for a character that the vocabulary lacks, at a position from 1, with the nearest one that it has.
@@ -134,16 +269,17 @@ impl Vocabulary {
         Error::UnknownCharacter { character, position, advice }
     }
 
-    /// The JSON form: `{"version":1,"kind":"character","symbols":["\n"," ","a"]}`.
+    /// The JSON form: `{"version":1,"kind":"character","symbols":["\n"," ","a"]}`; of words with the kind `word`.
     pub fn to_json(&self) -> String {
-        let symbols = self.characters.iter().map(char::to_string).collect();
-        json(&Json { version: VERSION, kind: KIND.into(), symbols })
+        let symbols = (0..self.len() as u32).map(|id| self.symbol(id).to_string()).collect();
+        json(&Json { version: VERSION, kind: self.unit().into(), symbols })
     }
 
     /// Reads the JSON form.
     ///
     /// # Errors
-    /// [`Error::Vocabulary`]: it is not that form, is of a later version, or not strictly ascending single characters.
+    /// [`Error::Vocabulary`]: it is not that form, is of a later version, or its symbols are not strictly ascending single characters, or not
+    /// words as [`of_words`](Vocabulary::of_words) wants them.
     pub fn from_json(json: &str) -> Result<Vocabulary, Error> {
         let wrong = |what: String| Error::Vocabulary { what };
         let Json { version, kind, symbols } =
@@ -151,8 +287,11 @@ impl Vocabulary {
         if version > VERSION {
             return Err(wrong(format!("version {version}, this program reads up to {VERSION}; use a newer Elman")));
         }
-        if kind != KIND {
-            return Err(wrong(format!("its symbols are of the kind `{kind}`, not `{KIND}`")));
+        if kind == WORD {
+            return Vocabulary::of_words(symbols);
+        }
+        if kind != CHARACTER {
+            return Err(wrong(format!("its symbols are of the kind `{kind}`, not `{CHARACTER}` or `{WORD}`")));
         }
         let mut characters = Vec::new();
         for symbol in &symbols {

@@ -266,7 +266,7 @@ fn writing_starts_from_zero_input_or_from_the_prompt() {
             _ => ids.iter().map(|&id| likeliest(stream.step(Some(id)))).last().unwrap(),
         };
         for found in Generator::new(&model, &engine(1), prompt, greedy).unwrap().take(20) {
-            assert_eq!(found.unwrap(), model.vocabulary().character(next));
+            assert_eq!(found.unwrap(), model.vocabulary().symbol(next));
             next = likeliest(stream.step(Some(next)));
         }
     }

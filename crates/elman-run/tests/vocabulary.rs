@@ -69,11 +69,42 @@ fn a_wrong_file_is_refused() {
         (symbols("[\"b\",\"a\"]"), "'a' stands after 'b'"),
         (symbols("[\"a\",\"a\"]"), "'a' stands after 'a'"),
         (symbols("[\"a\"]").replace("1", "2"), "version 2, this program reads up to 1"),
-        (symbols("[\"a\"]").replace("character", "word"), "of the kind `word`"),
+        (symbols("[\"a\"]").replace("character", "byte"), "of the kind `byte`"),
+        (symbols("[\"a\",\"<eos>\"]").replace("character", "word"), "the word `<unk>` is missing"),
+        (symbols("[\"<unk>\"]").replace("character", "word"), "the word `<eos>` is missing"),
+        (symbols("[\"<unk>\",\"<eos>\",\"<unk>\"]").replace("character", "word"), "the words 0 and 2 are the same"),
+        (symbols("[\"<unk>\",\"<eos>\",\"a b\"]").replace("character", "word"), "\"a b\" is not a word"),
     ] {
         std::fs::write(&path, json).unwrap();
         let message = Vocabulary::load(&path).unwrap_err().to_string();
         assert!(message.contains(said) && message.contains("vocabulary.json"), "{message}");
     }
     assert!(Vocabulary::new("".chars()).is_err());
+}
+
+#[test]
+fn words_are_read_and_written_as_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vocabulary.json");
+    let words = ["<unk>", "naïve", "<eos>", "\"", "the"].map(String::from);
+    let vocabulary = Vocabulary::of_words(words).unwrap();
+    assert_eq!((vocabulary.len(), vocabulary.unit(), vocabulary.characters()), (5, "word", &[][..]));
+    // White space of any kind and amount; a last line without its end does not end.
+    let ids = vocabulary.encode("  the\tnaïve \u{3000}Naïve\r\n\n<eos> the").unwrap();
+    assert_eq!(ids, [4, 1, 0, 2, 2, 2, 4]);
+    assert_eq!(vocabulary.decode(&ids), "the naïve <unk>\n\n\nthe");
+    assert_eq!(vocabulary.encode("").unwrap(), [0u32; 0]);
+    assert_eq!((vocabulary.word_id("the"), vocabulary.word_id("THE"), vocabulary.id('t')), (Some(4), Some(0), None));
+    assert_eq!(
+        (vocabulary.symbol(1), vocabulary.written(1, true), vocabulary.written(1, false)),
+        ("naïve", "naïve", " naïve")
+    );
+    vocabulary.save(&path).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        "{\"version\":1,\"kind\":\"word\",\"symbols\":[\"<unk>\",\"naïve\",\"<eos>\",\"\\\"\",\"the\"]}\n"
+    );
+    assert_eq!(Vocabulary::load(&path).unwrap(), vocabulary);
+    let characters = Vocabulary::new("the".chars()).unwrap();
+    assert_eq!((characters.word_id("the"), characters.unit(), characters.written(0, false)), (None, "character", "e"));
 }

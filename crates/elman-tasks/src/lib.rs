@@ -5,6 +5,8 @@
 //! grow in it ([`log_file`], [`metrics`], [`events`]), its [`plot`]s, and the [`observer`] that watches a run.
 
 mod error;
+#[macro_use]
+mod language_model;
 pub mod events;
 pub mod log_file;
 pub mod metrics;

@@ -11,7 +11,7 @@ pub struct Metric {
     pub step: u64,
     /// Times that all of the training text had been read before this step.
     pub epoch: u64,
-    /// Mean training loss since the line before, in nats a character.
+    /// Mean training loss since the line before, in nats a character or word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
     /// Largest norm of the gradient, before clipping, since the line before.
@@ -20,12 +20,15 @@ pub struct Metric {
     /// The learning rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
-    /// Nats a character on the beginning of the held-out part.
+    /// Nats a character or word on the beginning of the held-out part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<f64>,
-    /// Nats a character on all of it, after the last step.
+    /// Nats a character or word on all of it, after the last step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out_whole: Option<f64>,
+    /// The same on the test part, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<f64>,
 }
 
 impl Metric {
@@ -64,6 +67,7 @@ mod tests {
             learning_rate: none,
             held_out: none,
             held_out_whole: none,
+            test: none,
         };
         assert_eq!(metric.line(), "{\"step\":3,\"epoch\":0,\"loss\":1.5}\n");
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -10,8 +10,10 @@ pub struct Plan {
     pub first: u64,
     /// The last step.
     pub last: u64,
-    /// Characters learnt from in a step.
-    pub characters: usize,
+    /// Tokens learnt from in a step.
+    pub tokens: usize,
+    /// What they are: `character` or `word`.
+    pub unit: &'static str,
 }
 
 /// Watches a run. Every method does nothing unless it is written.
@@ -26,8 +28,8 @@ pub trait Observer {
     fn held_out(&mut self, _step: u64, _score: &Score) {}
     /// The model wrote this.
     fn sample(&mut self, _step: u64, _text: &str) {}
-    /// So much of the held-out part is scored.
-    fn scoring(&mut self, _done: u64, _of: u64) {}
+    /// So many tokens of a part are scored; what they are.
+    fn scoring(&mut self, _done: u64, _of: u64, _unit: &'static str) {}
     /// Nothing more comes.
     fn end(&mut self) {}
 }

@@ -30,6 +30,8 @@ pub enum Kind {
     /// A cell: its registered name, or its text, given by the path of a file, see [`elman_run::cell`]; or a name that stands for several
     /// settings. The functions give all names, and those settings.
     Cell(fn() -> Vec<&'static str>, fn(&str) -> Option<Pairs>),
+    /// A name that only stands for several settings, which replace it; others that are given count, wherever they stand. The functions as for a cell.
+    Preset(fn() -> Vec<&'static str>, fn(&str) -> Option<Pairs>),
 }
 
 /// What a setting is when nobody sets it.
@@ -74,7 +76,7 @@ impl Setting {
             Kind::Integer(min, MAX) => format!("a whole number from {min}"),
             Kind::Integer(min, max) => format!("a whole number from {min} to {max}"),
             Kind::Number(_, words) => format!("a number {words}"),
-            Kind::Choice(names) => format!("one of {}", names().join(", ")),
+            Kind::Choice(names) | Kind::Preset(names, _) => format!("one of {}", names().join(", ")),
             Kind::Text(_, words) => words.into(),
             Kind::Path => "a path".into(),
             Kind::Cell(..) => "a name that `elman cells` lists, or the path of a file of equations".into(),
@@ -104,7 +106,7 @@ impl Setting {
                 Ok(_) => Err(wrong(text)),
                 Err(_) => Err(wrong(&format!("`{text}`"))),
             },
-            Kind::Choice(names) => {
+            Kind::Choice(names) | Kind::Preset(names, _) => {
                 let names = names();
                 if let Some(&name) = names.iter().find(|&&name| name == text) {
                     return Ok(Value::Text(name.into()));
@@ -186,7 +188,7 @@ impl Settings {
             };
             return Err(Error::Usage(format!("{origin}unknown key `{key}`; {advice}")));
         };
-        if let Kind::Cell(_, expand) = setting.kind
+        if let Kind::Cell(_, expand) | Kind::Preset(_, expand) = setting.kind
             && let Some(values) = expand(text)
         {
             return values.into_iter().try_for_each(|(key, text)| self.set(key, text, origin));
@@ -200,6 +202,11 @@ impl Settings {
         };
         self.values.insert(setting.key, value);
         Ok(())
+    }
+
+    /// Whether this setting stands for others; such ones are set first.
+    pub(crate) fn is_preset(&self, key: &str) -> bool {
+        self.list.iter().any(|s| s.key == key && matches!(s.kind, Kind::Preset(..)))
     }
 
     /// Sets what nobody has set.
@@ -217,7 +224,9 @@ impl Settings {
         if let Some(other) = table.get("task").and_then(|t| t.as_str()).filter(|&other| other != task) {
             return Err(Error::Usage(format!("{origin}it is a configuration of `{other}`, not of `{task}`")));
         }
-        for (key, value) in table.iter().filter(|(key, _)| !NOTES.contains(&key.as_str())) {
+        let mut lines: Vec<_> = table.iter().filter(|(key, _)| !NOTES.contains(&key.as_str())).collect();
+        lines.sort_by_key(|(key, _)| !self.is_preset(key));
+        for (key, value) in lines {
             let text = match value {
                 toml::Value::String(text) => text.clone(),
                 toml::Value::Table(_) | toml::Value::Array(_) => {

@@ -1,6 +1,6 @@
 //! Experiments of the literature, one file each: what was published, what comes out here, a picture.
 //!
-//! An experiment makes its own data from a seed, trains its networks, and gives rows of figures; [`run`] keeps them with the pictures in
+//! An experiment makes its own data from a seed (those on the Penn Treebank read theirs), trains its networks, and gives rows of figures; [`run`] keeps them with the pictures in
 //! a folder. `quick` is a short form that only shows that everything runs: its figures mean nothing.
 
 use crate::observer::asked;
@@ -10,7 +10,7 @@ use elman_run::{atomic, nearest};
 use serde_json::json;
 use std::fs;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 mod adding;
@@ -20,6 +20,9 @@ mod dendrogram;
 mod elman_1990;
 mod hopfield;
 mod ladder;
+mod penn_treebank;
+mod ptb_medium;
+mod ptb_small;
 mod reber;
 mod temporal_order;
 mod tomita;
@@ -36,6 +39,8 @@ pub const REGISTRY: &[Experiment] = &[
     ladder::EXPERIMENT,
     tomita::EXPERIMENT,
     hopfield::EXPERIMENT,
+    ptb_small::EXPERIMENT,
+    ptb_medium::EXPERIMENT,
 ];
 
 /// An experiment of a paper.
@@ -73,6 +78,8 @@ pub struct Options<'a> {
     pub threads: usize,
     /// Set from outside to stop.
     pub stop: &'a Stop,
+    /// The results' folder, for what an experiment keeps while it runs; [`run`] sets it.
+    pub dir: Option<&'a Path>,
 }
 
 /// A figure beside the published one.
@@ -165,7 +172,7 @@ pub fn run(experiment: &Experiment, options: &Options, out: Option<PathBuf>, log
     // Takes effect once in a process; a later number changes no figure.
     elman::set_threads(options.threads);
     let began = Instant::now();
-    let outcome = (experiment.run)(options, log)?;
+    let outcome = (experiment.run)(&Options { dir: Some(&out), ..*options }, log)?;
     let seconds = began.elapsed().as_secs_f64();
     let write = |path: &std::path::Path, text: &str| atomic::write(path, |writer| writer.write_all(text.as_bytes()));
     for (file, svg) in &outcome.pictures {

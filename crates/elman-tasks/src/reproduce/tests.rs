@@ -4,7 +4,7 @@ use std::path::Path;
 #[test]
 fn every_file_is_registered_and_every_line_has_its_file() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/reproduce");
-    let shared = ["mod", "tests", "training", "dendrogram"];
+    let shared = ["mod", "tests", "training", "dendrogram", "penn_treebank"];
     let files: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".rs")?.to_string()))
@@ -27,7 +27,7 @@ fn the_short_form_of_every_experiment_runs() {
         let name = experiment.name;
         let go = |seed: u64, out: &str| {
             let stop = Stop::new(false);
-            let options = Options { seed, quick: true, length: None, threads: 1, stop: &stop };
+            let options = Options { seed, quick: true, length: None, threads: 1, stop: &stop, dir: None };
             let mut lines = 0;
             let report = run(experiment, &options, Some(folder.path().join(out)), &mut |_| lines += 1).unwrap();
             assert!(lines > 0, "{name} says how far it is");
@@ -54,7 +54,7 @@ fn the_short_form_of_every_experiment_runs() {
 fn wrong_requests_are_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let stop = Stop::new(true);
-    let options = Options { seed: 1, quick: true, length: None, threads: 1, stop: &stop };
+    let options = Options { seed: 1, quick: true, length: None, threads: 1, stop: &stop, dir: None };
     let adding = find("adding").unwrap();
     let go = |options: &Options| run(adding, options, Some(folder.path().into()), &mut |_| ()).unwrap_err();
     let error = go(&Options { length: Some(7), ..options });

@@ -7,9 +7,10 @@ use elman_run::nearest;
 use std::path::{Path, PathBuf};
 
 mod char_lm;
+mod word_lm;
 
 /// Every task that Elman has, in the order in which they are listed.
-pub const REGISTRY: &[Task] = &[char_lm::TASK];
+pub const REGISTRY: &[Task] = &[char_lm::TASK, word_lm::TASK];
 
 /// An application.
 #[derive(Clone, Copy)]
@@ -139,7 +140,9 @@ pub fn train(task: &'static Task, request: Request, observer: &mut dyn Observer)
     if let Some(path) = &request.config {
         settings.read(path, task.name)?;
     }
-    for Override { key, value, origin } in &request.overrides {
+    let mut overrides: Vec<&Override> = request.overrides.iter().collect();
+    overrides.sort_by_key(|one| !settings.is_preset(&one.key));
+    for Override { key, value, origin } in overrides {
         settings.set(key, value, origin)?;
     }
     (task.preset)(&mut settings);

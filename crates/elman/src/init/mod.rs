@@ -26,8 +26,10 @@ use elman_core::{Layer, LayerError};
 mod fan;
 mod matrix;
 mod preset;
+mod range;
 
 pub use preset::{PRESETS, Preset, find_preset};
+pub use range::uniform_all;
 
 /// One block of a matrix: the gate's rows by the source's columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use super::readout;
 use crate::init::{Init, InitError};
 use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
-use crate::recurrent::{InitialState, Input, Options, Recurrent, RecurrentConfig, State, leaf};
+use crate::recurrent::{InitialState, Input, Options, Recurrent, RecurrentConfig, State, drop_elements, leaf};
 use crate::train::Network;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use elman_core::{Cell, LayerError, Sizes};
 use std::sync::Arc;
 
@@ -69,6 +69,8 @@ impl LanguageModelConfig {
             embedding: Embedding { weight: matrix(table, self.vocabulary, self.embedding) },
             rnn,
             initial: None,
+            dropout_embedding: 0.0,
+            dropout_readout: 0.0,
             readout: Readout {
                 weight: matrix(weight, self.vocabulary, width),
                 bias: leaf(Tensor::<1>::from_data(TensorData::new(bias, [self.vocabulary]), device)),
@@ -105,6 +107,8 @@ pub struct LanguageModel {
     pub initial: Option<InitialState>,
     /// The readout.
     pub readout: Readout,
+    dropout_embedding: f64,
+    dropout_readout: f64,
 }
 
 /// A batch of token sequences, time-major.
@@ -137,23 +141,62 @@ impl LanguageModel {
         self
     }
 
-    fn states(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<2>, State) {
-        let state = state.or_else(|| self.initial.as_ref().map(|initial| initial.state(batch.batch)));
-        let mut dropout = dropout;
-        let mut run = |ids: Arc<[u32]>, state: Option<State>| {
-            let input = Input::Tokens { ids, batch: batch.batch, table: self.embedding.weight.val() };
-            let options =
-                Options { lengths: batch.lengths.clone(), dropout: dropout.as_deref_mut(), ..Options::default() };
-            let (y, state) = self.rnn.run(input, state, options);
-            let [t, b, width] = y.dims();
-            (y.reshape([t * b, width]), state)
+    /// Dropout where no recurrent connection is: of elements of the embedding's output, and of the last layer's before the readout, a new mask
+    /// at every step. With that between layers ([`LanguageModelConfig::dropout`]) it is the dropout of Zaremba, Sutskever & Vinyals (2014),
+    /// whose three probabilities are one.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use elman::{Random, cells};
+    /// use elman::network::{LanguageModelConfig, TokenBatch};
+    ///
+    /// let cell = (cells::find("lstm").unwrap().make)();
+    /// let config = LanguageModelConfig { vocabulary: 5, embedding: 4, hidden: 4, output: 4, layers: 2, dropout: 0.5, cell };
+    /// let model = config.init(1, &Device::flex()).unwrap();
+    /// let batch = TokenBatch { ids: [0, 1, 2].into(), targets: vec![1, 2, 3], batch: 1, lengths: None, fresh: true, carry: None };
+    /// let loss = |p: f64, random: Option<&mut Random>| {
+    ///     model.clone().with_dropout(p, p).loss(&batch, None, random).0.into_scalar::<f32>()
+    /// };
+    /// assert_eq!(loss(0.5, None), loss(0.0, None)); // evaluation: nothing is dropped
+    /// assert_ne!(loss(0.5, Some(&mut Random::new(1, "train"))), loss(0.0, Some(&mut Random::new(1, "train"))));
+    /// ```
+    ///
+    /// # Panics
+    /// Unless both probabilities are in [0, 1).
+    #[track_caller]
+    pub fn with_dropout(mut self, embedding: f64, readout: f64) -> Self {
+        for p in [embedding, readout] {
+            assert!((0.0..1.0).contains(&p), "dropout probability {p} is not in [0, 1)");
+        }
+        (self.dropout_embedding, self.dropout_readout) = (embedding, readout);
+        self
+    }
+
+    /// The embedding's output (T, B, width).
+    fn embedded(&self, batch: &TokenBatch) -> Tensor<3> {
+        let table = self.embedding.weight.val();
+        let ids: Vec<i32> = batch.ids.iter().map(|&id| id as i32).collect();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [batch.ids.len()]), &table.device());
+        let width = table.dims()[1];
+        table.select(0, ids).reshape([batch.ids.len() / batch.batch, batch.batch, width])
+    }
+
+    fn states(&self, batch: &TokenBatch, state: Option<State>, mut dropout: Option<&mut Random>) -> (Tensor<2>, State) {
+        let input = match dropout.as_deref_mut() {
+            Some(random) if self.dropout_embedding > 0.0 => {
+                Input::Dense(drop_elements(self.embedded(batch), self.dropout_embedding, random))
+            }
+            // The engine reads the table itself.
+            _ => Input::Tokens { ids: batch.ids.clone(), batch: batch.batch, table: self.embedding.weight.val() },
         };
-        let Some(carry) = batch.carry else { return run(batch.ids.clone(), state) };
-        assert!(batch.lengths.is_none(), "a batch with lengths carries the state after its last step");
-        let (first, rest) = batch.ids.split_at(carry * batch.batch);
-        let (y, carried) = run(first.into(), state);
-        let (z, _) = run(rest.into(), Some(carried.clone()));
-        (Tensor::cat(vec![y, z], 0), carried)
+        let options = Options { lengths: batch.lengths.clone(), dropout: dropout.as_deref_mut(), carry: batch.carry, ..Options::default() };
+        let state = state.or_else(|| self.initial.as_ref().map(|initial| initial.state(batch.batch)));
+        let (mut y, state) = self.rnn.run(input, state, options);
+        if let (true, Some(random)) = (self.dropout_readout > 0.0, dropout) {
+            y = drop_elements(y, self.dropout_readout, random);
+        }
+        let [t, b, width] = y.dims();
+        (y.reshape([t * b, width]), state)
     }
 
     /// Logits (T·B, V) and the state to be carried, without dropout.
@@ -194,3 +237,7 @@ impl Network for LanguageModel {
         batch.targets.iter().filter(|&&t| t != readout::IGNORE).count()
     }
 }
+
+#[cfg(test)]
+#[path = "language_model_dropout_test.rs"]
+mod dropout_tests;

@@ -18,6 +18,16 @@ pub enum Schedule {
         /// The factor.
         gamma: f64,
     },
+    /// The base rate for `hold` steps; then multiplied by `gamma`, and again after every `every` steps (Zaremba, Sutskever & Vinyals 2014, with the
+    /// steps of an epoch for `every`).
+    HoldThenStep {
+        /// Steps at the base rate.
+        hold: u64,
+        /// Steps between multiplications.
+        every: u64,
+        /// The factor.
+        gamma: f64,
+    },
     /// Half a cosine from the base rate to `floor` times it over `steps` steps, then constant.
     Cosine {
         /// Length of the fall.
@@ -40,6 +50,10 @@ impl Schedule {
             Schedule::Warmup { steps } if step < steps => base * (step + 1) as f64 / steps as f64,
             Schedule::Warmup { .. } => base,
             Schedule::Step { every, gamma } => base * gamma.powf((step / every.max(1)) as f64),
+            Schedule::HoldThenStep { hold, .. } if step < hold => base,
+            Schedule::HoldThenStep { hold, every, gamma } => {
+                base * gamma.powf(((step - hold) / every.max(1) + 1) as f64)
+            }
             Schedule::Cosine { steps, floor } => {
                 let part = (step as f64 / steps.max(1) as f64).min(1.0);
                 base * (floor + (1.0 - floor) * 0.5 * (1.0 + (core::f64::consts::PI * part).cos()))
@@ -60,6 +74,8 @@ mod tests {
         assert_eq!([0, 1, 3, 4, 9].map(|k| warmup.rate(1.0, k)), [0.25, 0.5, 1.0, 1.0, 1.0]);
         let step = Step { every: 3, gamma: 0.5 };
         assert_eq!([0, 2, 3, 6].map(|k| step.rate(8.0, k)), [8.0, 8.0, 4.0, 2.0]);
+        let hold = HoldThenStep { hold: 4, every: 3, gamma: 0.5 };
+        assert_eq!([0, 3, 4, 6, 7, 10].map(|k| hold.rate(8.0, k)), [8.0, 8.0, 4.0, 4.0, 2.0, 1.0]);
         let cosine = Cosine { steps: 10, floor: 0.1 };
         assert_eq!(cosine.rate(1.0, 0), 1.0);
         // cos(pi / 2) and cos(pi) are exact to one unit in the last place of 1.

@@ -11,16 +11,20 @@ const MAX_STEPS: usize = 64;
 
 /// Runs `ids` from the initial state, one step at a time, and prints what every layer computes. The last id is only a target.
 ///
-/// The characters' columns stand in the order of their first appearance in `ids`, then of their ids.
+/// The characters' columns stand in the order of their first appearance in `ids`, then of their ids; of words only those in `ids` have one.
 pub fn show(model: &Model, engine: &Arc<Engine>, ids: &[u32], title: &str) -> String {
     let vocabulary = model.vocabulary();
     let mut order: Vec<u32> = Vec::new();
-    for id in ids.iter().copied().chain(0..vocabulary.len() as u32) {
+    let others = if vocabulary.unit() == "word" { 0 } else { vocabulary.len() as u32 };
+    for id in ids.iter().copied().chain(0..others) {
         if !order.contains(&id) {
             order.push(id);
         }
     }
-    let name = |id: u32| format!("{:?}", vocabulary.character(id));
+    let name = |id: u32| match vocabulary.characters().get(id as usize) {
+        Some(character) => format!("{character:?}"),
+        None => vocabulary.symbol(id).to_string(),
+    };
     let mut steppers: Vec<Stepper<f32>> = model
         .layers()
         .iter()
@@ -61,7 +65,8 @@ pub fn show(model: &Model, engine: &Arc<Engine>, ids: &[u32], title: &str) -> St
         let columns = |f: &dyn Fn(u32) -> f32| order.iter().map(|&id| f(id)).collect::<Vec<f32>>();
         // Writing to a string does not fail.
         let _ = writeln!(out, "step {}: {} -> {}", t + 1, name(input), name(target));
-        let _ = writeln!(out, "  {:<12}{}", "", order.iter().map(|&id| format!("{:>9}", name(id))).collect::<String>());
+        let _ =
+            writeln!(out, "  {:<12}{}", "", order.iter().map(|&id| format!(" {:>8}", name(id))).collect::<String>());
         line(&mut out, "input", &columns(&|id| f32::from(id == input)));
         line(&mut out, "embedding", &model.embedding()[input as usize * width..][..width]);
         for (name, values) in &rows {

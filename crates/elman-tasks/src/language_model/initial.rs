@@ -35,6 +35,30 @@ fn forget_bias(text: &str) -> Option<Option<f32>> {
     text.parse().ok().filter(|value: &f32| value.is_finite()).map(Some)
 }
 
+pub const RANGE: Kind = Kind::Text(|text| range_of(text).is_some(), "`off` or a number above 0");
+
+/// None: no such text; none within: off.
+fn range_of(text: &str) -> Option<Option<f32>> {
+    if text == "off" {
+        return Some(None);
+    }
+    text.parse().ok().filter(|range: &f32| *range > 0.0 && range.is_finite()).map(Some)
+}
+
+/// The range from which every parameter is drawn, if it is one.
+///
+/// # Errors
+/// Another choice is made as well.
+pub fn range(settings: &Settings) -> Result<Option<f32>, Error> {
+    let range = range_of(settings.text("init-range")).flatten();
+    if range.is_some() && init(settings)? != Init::default() {
+        return Err(Error::Usage(
+            "init-range: it draws every parameter; leave out init-input, init-recurrent, init-bias and forget-bias, or set it to off".into(),
+        ));
+    }
+    Ok(range)
+}
+
 /// The initialisation of these settings.
 pub fn init(settings: &Settings) -> Result<Init, Error> {
     let find = |key: &str| init::find(settings.text(key)).map_err(|error| Error::Usage(format!("{key}: {error}")));

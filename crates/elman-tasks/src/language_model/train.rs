@@ -3,51 +3,59 @@
 use super::checkpoint::{self, Progress};
 use super::eval::{add, describe, score};
 use super::material::{self, Material};
-use super::{network, precision, vectors};
+use super::{LanguageModelTask, network, precision, vectors};
 use crate::events::EventFile;
 use crate::log_file::LogFile;
 use crate::metrics::Metric;
 use crate::observer::asked;
 use crate::plot::{self, Curve};
-use crate::settings::{Resume, Settings, Value};
+use crate::settings::{Kind, Resume, Settings};
 use crate::tasks::{Report, Start};
 use crate::{Error, Observer, Plan, RunDir};
 use elman::network::LanguageModel;
 use elman::train::{TrainError, Trainer};
 use elman_core::engine::Engine;
-use elman_run::{Generator, Model, ModelConfig, SampleSettings};
+use elman_run::{Generator, Model, ModelConfig, SampleSettings, Score};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Steps for a file.
-const STEPS: u64 = 1500;
-/// Steps for a text that a single step reads whole, such as the decks' `hello`.
-const TOY_STEPS: u64 = 150;
+/// Units from which one step of a layer is worth a team of threads.
+const WIDE: usize = 512;
 
 /// Trains, or goes on training.
-pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error> {
+pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Observer) -> Result<Report, Error> {
     let Start { task, out, mut settings, resume, verbose, stop } = start;
-    let path = material::absolute(material::data(&settings));
-    settings.set("data", &path, "")?;
-    let mut material = Material::new(&settings, observer)?;
-    resolve_steps(&mut settings, &material)?;
+    for setting in settings.list().iter().filter(|s| matches!(s.kind, Kind::Path)) {
+        let path = material::absolute(material::path(&settings, setting.key));
+        settings.set(setting.key, &path, "")?;
+    }
+    let corpus = (model_task.open)(&settings, observer)?;
+    let mut material = Material::new(corpus, &settings, observer)?;
+    let epoch = material.steps_in_an_epoch();
+    if settings.get("epochs").is_some() {
+        let steps = settings.integer("epochs").saturating_mul(epoch);
+        settings.set("steps", &steps.to_string(), "epochs: ")?;
+    }
+    (model_task.decide)(&mut settings, &material);
     if let Some((dir, former)) = &resume {
         let open = crate::tasks::open(dir.path(), stop)?.1.fingerprint;
         may_resume(&settings, former, dir, &open, &material, observer)?;
     }
 
-    let config = network::config(&settings)?;
-    network::check_memory(&config, &material.streams)?;
+    let vocabulary = material.corpus.vocabulary.len();
+    let config = network::config(task.name, vocabulary, &settings)?;
+    network::check_memory(&config, &material.streams, material.corpus.vocabulary.unit())?;
     // Set once in a process; a second run in the same one keeps the number, which changes no result.
     elman::set_threads(settings.size("threads"));
-    // For one step at a time: a team would wait for each other longer than it works.
-    let engine = Arc::new(Engine::new(1));
+    // For one step at a time: a team of a small layer would wait for each other longer than it works.
+    let engine = Arc::new(Engine::new(if config.hidden < WIDE { 1 } else { settings.size("threads") }));
     let bf16 = precision::choose(&settings, observer);
     let ran = precision::describe(bf16);
     if let Some((dir, _)) = resume.as_ref().filter(|(dir, _)| dir.checkpoint().exists()) {
         precision::compare(dir, &ran, observer)?;
     }
-    let mut trainer = network::trainer(&config, material.vocabulary.len(), &settings, bf16)?;
+    let mut trainer = network::trainer(&config, vocabulary, &settings, epoch, bf16)?;
     network::check_budget(&trainer, &material.streams)?;
     let (dir, progress) = match resume {
         None => (RunDir::create(&out)?, Progress::new()),
@@ -61,9 +69,9 @@ pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error>
             (dir, Progress::new())
         }
     };
-    material.vocabulary.save(dir.vocabulary())?;
+    material.corpus.vocabulary.save(dir.vocabulary())?;
     // Last: a directory with a config.toml is a run.
-    dir.write(&dir.config(), &settings.to_toml(task.name, material.text.fingerprint(), &ran))?;
+    dir.write(&dir.config(), &settings.to_toml(task.name, &material.corpus.fingerprint, &ran))?;
 
     let mut run = Run {
         metrics: LogFile::open(&dir.metrics(), progress.metrics)?,
@@ -86,7 +94,8 @@ pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error>
     if verbose {
         run.show_vectors(&format!("after {first} steps"))?;
     }
-    run.observer.begin(&Plan { first, last: last.max(first), characters: run.material.characters() });
+    let (tokens, unit) = (run.material.tokens_in_a_step(), run.unit());
+    run.observer.begin(&Plan { first, last: last.max(first), tokens, unit });
     let mut saved = None;
     while run.trainer.step_count() < last {
         if asked(stop) {
@@ -109,18 +118,6 @@ pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error>
         run.show_vectors(&format!("after {} steps", run.trainer.step_count()))?;
     }
     run.finish(task.name, seconds, run.trainer.step_count() - first, stop)
-}
-
-/// Steps from epochs, or by the text.
-fn resolve_steps(settings: &mut Settings, material: &Material) -> Result<(), Error> {
-    let windows = material.streams.windows() as u64;
-    if settings.get("epochs").is_some() {
-        let steps = settings.integer("epochs").saturating_mul(windows);
-        settings.set("steps", &steps.to_string(), "epochs: ")?;
-    }
-    let toy = material.split.train.len() == material.streams.steps() + 1;
-    settings.fill("steps", Value::Integer(if toy { TOY_STEPS } else { STEPS }));
-    Ok(())
 }
 
 /// Threads that training uses.
@@ -148,14 +145,14 @@ fn may_resume(
             different.join(", ")
         )));
     }
-    let text = &material.text;
-    if text.fingerprint() != fingerprint {
+    let corpus = &material.corpus;
+    if corpus.fingerprint != fingerprint {
         return Err(Error::Usage(format!(
             "{}: a run cannot go on with another text ({}: fingerprint {fingerprint} -> {}); give the text that it \
              began with, or start a new run with another --out",
             dir.path().display(),
-            text.path().display(),
-            text.fingerprint()
+            corpus.name,
+            corpus.fingerprint
         )));
     }
     let changed = settings.differences(former, Resume::Free);
@@ -183,6 +180,11 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// What a token is.
+    fn unit(&self) -> &'static str {
+        self.material.corpus.vocabulary.unit()
+    }
+
     fn parameter_count(&self) -> usize {
         self.trainer.network().parameters().iter().map(|p| p.values.len()).sum()
     }
@@ -195,17 +197,23 @@ impl Run<'_> {
     fn introduce(&mut self) {
         let parameters = self.parameter_count();
         let Run { settings, material, dir, config, .. } = self;
-        let text = &material.text;
+        let corpus = &material.corpus;
+        let unit = corpus.vocabulary.unit();
+        let parts = match corpus.test.len() {
+            0 => format!("the last {} are held out", corpus.held_out.len()),
+            test => {
+                format!("{} to learn from, {} held out, {test} for the test", corpus.train.len(), corpus.held_out.len())
+            }
+        };
         self.observer.note(&format!(
-            "{}: {} characters, {} distinct, unigram entropy {:.3} nats; the last {} are held out",
-            text.path().display(),
-            text.len(),
-            material.vocabulary.len(),
-            text.unigram_nats(),
-            material.split.held_out.len()
+            "{}: {} {unit}s, {} distinct, unigram entropy {:.3} nats; {parts}",
+            corpus.name,
+            corpus.tokens.len(),
+            corpus.vocabulary.len(),
+            corpus.unigram_nats
         ));
         self.observer.note(&format!(
-            "{} x {} of {} units, {parameters} parameters; {} steps of {} x {} characters; {} thread(s), {}, {}; run in {}",
+            "{} x {} of {} units, {parameters} parameters; {} steps of {} x {} {unit}s; {} thread(s), {}, {}; run in {}",
             config.layers,
             elman_run::cell::title(&config.cell),
             config.hidden,
@@ -220,7 +228,7 @@ impl Run<'_> {
     }
 
     fn model(&self) -> Result<Model, Error> {
-        network::model(&self.trainer, &self.config, &self.material.vocabulary)
+        network::model(&self.trainer, &self.config, &self.material.corpus.vocabulary)
     }
 
     /// One step, and whatever is due after it, but for the checkpoint.
@@ -243,7 +251,7 @@ impl Run<'_> {
         let (log, eval, sample) = (due("log-every"), due("eval-every"), due("sample-every"));
         let held_out = if eval { self.eval_beginning()? } else { None };
         if log || held_out.is_some() {
-            self.measure(log, held_out, None)?;
+            self.measure(log, held_out, None, None)?;
         }
         if sample {
             let text = self.sample()?;
@@ -253,7 +261,13 @@ impl Run<'_> {
     }
 
     /// A line of metrics, the same for TensorBoard.
-    fn measure(&mut self, training: bool, held_out: Option<f64>, held_out_whole: Option<f64>) -> Result<(), Error> {
+    fn measure(
+        &mut self,
+        training: bool,
+        held_out: Option<f64>,
+        held_out_whole: Option<f64>,
+        test: Option<f64>,
+    ) -> Result<(), Error> {
         let taken = if training { self.progress.take() } else { None };
         let metric = Metric {
             step: self.trainer.step_count(),
@@ -263,6 +277,7 @@ impl Run<'_> {
             learning_rate: taken.map(|_| self.rate()),
             held_out,
             held_out_whole,
+            test,
         };
         self.metrics.append(&metric.line())?;
         let scalars: Vec<(&str, f64)> = [
@@ -271,6 +286,7 @@ impl Run<'_> {
             ("train/learning_rate", metric.learning_rate),
             ("held-out/nats", held_out),
             ("held-out/nats_whole", held_out_whole),
+            ("test/nats", test),
         ]
         .into_iter()
         .filter_map(|(tag, value)| Some((tag, value?)))
@@ -280,7 +296,7 @@ impl Run<'_> {
 
     /// The loss on the beginning of the held-out part; keeps the best model.
     fn eval_beginning(&mut self) -> Result<Option<f64>, Error> {
-        let part = self.material.split.held_out.clone();
+        let part = self.material.corpus.held_out.clone();
         if part.is_empty() {
             return Ok(None);
         }
@@ -288,7 +304,8 @@ impl Run<'_> {
         let model = self.model()?;
         // Not stopped in the middle: it takes a fraction of a second, and a resumed run must measure the same.
         let never = crate::Stop::new(false);
-        let scored = score(&model, &self.engine, &self.material.text, part.start..end, &never, &mut crate::Silent)?;
+        let scored =
+            score(&model, &self.engine, &self.material.corpus.tokens, part.start..end, &never, &mut crate::Silent)?;
         let Some(scored) = scored else { return Ok(None) };
         self.observer.held_out(self.trainer.step_count(), &scored);
         if self.progress.improves(scored.nats) {
@@ -333,7 +350,7 @@ impl Run<'_> {
             Curve { name: "training", points: points(|m| m.loss), marks: false },
             Curve { name: "held-out", points: points(|m| m.held_out.or(m.held_out_whole)), marks: true },
         ];
-        let levels = [("unigram entropy", self.material.text.unigram_nats())];
+        let levels = [("unigram entropy", self.material.corpus.unigram_nats)];
         let title = format!(
             "{} {}, {} layer(s)",
             elman_run::cell::title(&self.config.cell),
@@ -341,16 +358,16 @@ impl Run<'_> {
             self.config.layers
         );
         // A run of very few steps has nothing to draw yet.
-        match plot::draw(&title, "nats a character", &curves, &levels) {
+        match plot::draw(&title, &format!("nats a {}", self.unit()), &curves, &levels) {
             Ok(svg) => self.dir.write(&self.dir.plots().join("loss.svg"), &svg),
             Err(_) => Ok(()),
         }
     }
 
     fn show_vectors(&mut self, title: &str) -> Result<(), Error> {
-        let Material { text, vocabulary, split, streams } = &self.material;
-        let mut ids = vec![0; split.train.len().min(streams.steps() + 1)];
-        text.read(split.train.start, &mut ids, |character| vocabulary.id(character))?;
+        let Material { corpus, streams } = &self.material;
+        let mut ids = vec![0; corpus.train.len().min(streams.steps() + 1)];
+        corpus.tokens.read(&corpus.vocabulary, corpus.train.start, &mut ids)?;
         let shown = vectors::show(&self.model()?, &self.engine, &ids, title);
         self.observer.note(&shown);
         Ok(())
@@ -386,50 +403,62 @@ impl Run<'_> {
         ))
     }
 
-    /// The final score of the last model on the whole held-out part, a last sample, the report.
+    /// The score of the last model on a part.
+    fn final_score(
+        &mut self,
+        task: &str,
+        model: &Model,
+        part: Range<usize>,
+        stop: &crate::Stop,
+    ) -> Result<Option<Score>, Error> {
+        if part.is_empty() {
+            return Ok(None);
+        }
+        let scored = score(model, &self.engine, &self.material.corpus.tokens, part, stop, self.observer)?;
+        self.observer.end();
+        let scored = scored.ok_or_else(|| self.interrupted(task))?;
+        if !scored.nats.is_finite() {
+            let step = self.trainer.step_count();
+            return Err(Error::Failed(format!(
+                "step {step}: the held-out loss is {}; start again with a lower --lr",
+                scored.nats
+            )));
+        }
+        Ok(Some(scored))
+    }
+
+    /// The final scores of the last model on the whole held-out part and the test part, a last sample, the report.
     fn finish(&mut self, task: &str, seconds: f64, steps: u64, stop: &crate::Stop) -> Result<Report, Error> {
         let model = self.model()?;
-        let part = self.material.split.held_out.clone();
-        let scored = match part.is_empty() {
-            true => None,
-            false => {
-                let scored = score(&model, &self.engine, &self.material.text, part, stop, self.observer)?;
-                self.observer.end();
-                let scored = scored.ok_or_else(|| self.interrupted(task))?;
-                if !scored.nats.is_finite() {
-                    let step = self.trainer.step_count();
-                    return Err(Error::Failed(format!(
-                        "step {step}: the held-out loss is {}; start again with a lower --lr",
-                        scored.nats
-                    )));
-                }
-                Some(scored)
-            }
-        };
+        let scored = self.final_score(task, &model, self.material.corpus.held_out.clone(), stop)?;
+        let tested = self.final_score(task, &model, self.material.corpus.test.clone(), stop)?;
         if let Some(score) = scored.filter(|_| !self.progress.has_best()) {
             self.progress.improves(score.nats);
             model.save(self.dir.best())?;
         }
         // After the last checkpoint: a run that is given more steps writes these lines again where they belong then.
-        self.measure(true, None, scored.map(|s| s.nats))?;
+        self.measure(true, None, scored.map(|s| s.nats), tested.map(|s| s.nats))?;
         self.plot()?;
         let sample = self.sample()?;
         self.metrics.sync()?;
         self.samples.sync()?;
 
-        let unigram = self.material.text.unigram_nats();
-        let characters = steps as f64 * self.material.characters() as f64;
+        let (unigram, unit) = (self.material.corpus.unigram_nats, self.unit());
+        let tokens = steps as f64 * self.material.tokens_in_a_step() as f64;
         let mut report = Report::default();
         report.text += &match &scored {
             Some(score) => format!(
                 "held-out: {}; {:.0} % of the unigram entropy of {unigram:.3} nats\n",
-                describe(score),
+                describe(score, unit),
                 100.0 * score.nats / unigram
             ),
             None => "no held-out part to score\n".to_string(),
         };
+        if let Some(score) = &tested {
+            report.text += &format!("test, last model: {}\n", describe(score, unit));
+        }
         if steps > 0 {
-            report.text += &format!("{steps} steps in {seconds:.1} s, {:.0} characters/s\n", characters / seconds);
+            report.text += &format!("{steps} steps in {seconds:.1} s, {:.0} {unit}s/s\n", tokens / seconds);
         }
         report.text += &format!("sample: elman sample {}\n{sample}\n", self.dir.path().display());
         let json = &mut report.json;
@@ -443,9 +472,14 @@ impl Run<'_> {
             Some(score) => add(score, json),
             None => drop(json.insert("tokens".into(), 0.into())),
         }
+        if let Some(score) = &tested {
+            let mut of_test = serde_json::Map::new();
+            add(score, &mut of_test);
+            json.insert("test".into(), of_test.into());
+        }
         json.insert("steps".into(), steps.into());
         json.insert("seconds".into(), seconds.into());
-        json.insert("characters_per_second".into(), (characters / seconds).into());
+        json.insert(format!("{unit}s_per_second"), (tokens / seconds).into());
         json.insert("sample".into(), sample.into());
         Ok(report)
     }

@@ -102,8 +102,9 @@ pub fn load(
         other => Error::Usage(format!("{other}; take another copy, or start a new run")),
     };
     let checkpoint = Checkpoint::load(path).map_err(refused)?;
-    let note: Note = serde_json::from_str(&checkpoint.note)
-        .map_err(|error| Error::Usage(format!("{}: it is not a checkpoint of char-lm ({error})", path.display())))?;
+    let note: Note = serde_json::from_str(&checkpoint.note).map_err(|error| {
+        Error::Usage(format!("{}: it is not a checkpoint of {} ({error})", path.display(), config.task))
+    })?;
     if note.config != *config {
         return Err(Error::Usage(format!(
             "{}: it is of another network ({:?}) than config.toml says ({config:?}); restore config.toml",

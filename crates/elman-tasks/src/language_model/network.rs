@@ -4,6 +4,7 @@ use super::initial;
 use crate::Error;
 use crate::settings::Settings;
 use burn::tensor::Device;
+use elman::init::uniform_all;
 use elman::network::{LanguageModel, LanguageModelConfig};
 use elman::train::{Constraint, Constraints, Optimiser, Rule, Schedule, Trainer};
 use elman::{Bf16Kernel, Recompute, Runtime};
@@ -14,16 +15,19 @@ use elman_run::{Model, ModelConfig, Tensor, Vocabulary};
 const MAX_PARAMETERS: usize = 2_000_000_000;
 
 /// What the settings make of a network; refuses one that no memory holds.
-pub fn config(settings: &Settings) -> Result<ModelConfig, Error> {
+pub fn config(task: &str, vocabulary: usize, settings: &Settings) -> Result<ModelConfig, Error> {
     let config = ModelConfig {
-        task: "char-lm".into(),
+        task: task.into(),
         cell: settings.text("cell").into(),
         embedding: settings.size("embedding"),
         hidden: settings.size("hidden"),
         output: settings.size("output"),
         layers: settings.size("layers"),
     };
-    let count = config.stack()?.iter().map(|layer| layer.parameter_count()).fold(0usize, usize::saturating_add);
+    let stack = config.stack()?;
+    let width = config.embedding + stack.last().map_or(0, |layer| layer.output_width());
+    let count =
+        stack.iter().map(|layer| layer.parameter_count()).fold(vocabulary.saturating_mul(width), usize::saturating_add);
     if count > MAX_PARAMETERS {
         return Err(Error::Usage(format!(
             "the network would have {count} parameters, at most {MAX_PARAMETERS} are possible; lower `hidden` ({}) or \
@@ -38,12 +42,12 @@ pub fn config(settings: &Settings) -> Result<ModelConfig, Error> {
 const MAX_STATES: usize = 1 << 32;
 
 /// Refuses steps whose states no memory holds.
-pub fn check_memory(config: &ModelConfig, streams: &Streams) -> Result<(), Error> {
-    let characters = streams.batch().saturating_mul(streams.steps());
-    let states = characters.saturating_mul(config.hidden).saturating_mul(config.layers);
+pub fn check_memory(config: &ModelConfig, streams: &Streams, unit: &str) -> Result<(), Error> {
+    let tokens = streams.batch().saturating_mul(streams.steps());
+    let states = tokens.saturating_mul(config.hidden).saturating_mul(config.layers);
     if states > MAX_STATES {
         return Err(Error::Usage(format!(
-            "a step of {} x {} characters would keep {states} states, at most {MAX_STATES} are possible; lower `batch`, \
+            "a step of {} x {} {unit}s would keep {states} states, at most {MAX_STATES} are possible; lower `batch`, \
              `seq-len`, `hidden` or `layers`",
             streams.batch(),
             streams.steps()
@@ -52,11 +56,12 @@ pub fn check_memory(config: &ModelConfig, streams: &Streams) -> Result<(), Error
     Ok(())
 }
 
-/// A trainer before its first step, with products in mixed precision where `bf16` takes them.
+/// A trainer before its first step, whose epochs have `epoch` steps, with products in mixed precision where `bf16` takes them.
 pub fn trainer(
     config: &ModelConfig,
     vocabulary: usize,
     settings: &Settings,
+    epoch: u64,
     bf16: Option<Bf16Kernel>,
 ) -> Result<Trainer<LanguageModel>, Error> {
     let network = LanguageModelConfig {
@@ -70,8 +75,13 @@ pub fn trainer(
     };
     let seed = settings.integer("seed");
     let init = initial::init(settings)?;
+    let range = initial::range(settings)?;
     let mut network =
         network.init_with(&init, seed, &Device::flex().autodiff()).map_err(|error| Error::Usage(error.to_string()))?;
+    if let Some(range) = range {
+        network = uniform_all(network, range, seed);
+    }
+    network = network.with_dropout(settings.number("dropout-embedding"), settings.number("dropout-readout"));
     if settings.text("learn-initial-state") == "on" {
         network = network.with_learned_initial_state();
     }
@@ -84,7 +94,7 @@ pub fn trainer(
     let optimiser = Optimiser::new(rule(settings), settings.number("weight-decay"));
     let mut trainer = Trainer::new(network, optimiser, settings.number("lr"), seed);
     trainer.clip = Some(settings.number("clip"));
-    trainer.schedule = schedule(settings);
+    trainer.schedule = schedule(settings, epoch);
     trainer.constraints = constraints;
     Ok(trainer)
 }
@@ -131,12 +141,15 @@ fn rule(settings: &Settings) -> Rule {
     }
 }
 
-fn schedule(settings: &Settings) -> Schedule {
+fn schedule(settings: &Settings, epoch: u64) -> Schedule {
     let steps = settings.integer(if settings.get("schedule-steps").is_some() { "schedule-steps" } else { "steps" });
     let gamma = settings.number("gamma");
     match settings.text("schedule") {
         "warmup" => Schedule::Warmup { steps },
         "step" => Schedule::Step { every: steps, gamma },
+        "epochs" => {
+            Schedule::HoldThenStep { hold: settings.integer("hold-epochs").saturating_mul(epoch), every: epoch, gamma }
+        }
         "cosine" => Schedule::Cosine { steps, floor: gamma },
         _ => Schedule::Constant,
     }
@@ -173,11 +186,13 @@ mod tests {
             rule(&settings(&[("optimiser", "rmsprop"), ("momentum", "0.5")])),
             Rule::RmsProp { alpha: 0.99, momentum: 0.5, epsilon: 1e-8 }
         );
-        assert_eq!(schedule(&settings(&[])), Schedule::Constant);
-        assert_eq!(schedule(&settings(&[("schedule", "warmup")])), Schedule::Warmup { steps: 70 });
+        assert_eq!(schedule(&settings(&[]), 5), Schedule::Constant);
+        assert_eq!(schedule(&settings(&[("schedule", "warmup")]), 5), Schedule::Warmup { steps: 70 });
         let step = settings(&[("schedule", "step"), ("schedule-steps", "9"), ("gamma", "0.25")]);
-        assert_eq!(schedule(&step), Schedule::Step { every: 9, gamma: 0.25 });
-        assert_eq!(schedule(&settings(&[("schedule", "cosine")])), Schedule::Cosine { steps: 70, floor: 0.1 });
+        assert_eq!(schedule(&step, 5), Schedule::Step { every: 9, gamma: 0.25 });
+        assert_eq!(schedule(&settings(&[("schedule", "cosine")]), 5), Schedule::Cosine { steps: 70, floor: 0.1 });
+        let epochs = settings(&[("schedule", "epochs"), ("hold-epochs", "4"), ("gamma", "0.5")]);
+        assert_eq!(schedule(&epochs, 5), Schedule::HoldThenStep { hold: 20, every: 5, gamma: 0.5 });
     }
 
     #[test]
@@ -190,8 +205,8 @@ mod tests {
                 ("layers", "2"),
                 ("learn-initial-state", learn),
             ]);
-            let config = config(&settings).unwrap();
-            let trainer = trainer(&config, 4, &settings, None).unwrap();
+            let config = config("char-lm", 4, &settings).unwrap();
+            let trainer = trainer(&config, 4, &settings, 1, None).unwrap();
             let model = model(&trainer, &config, &Vocabulary::new("helo".chars()).unwrap()).unwrap();
             for p in trainer.network().parameters() {
                 let saved = model.tensors().into_iter().find(|t| t.name == p.name).unwrap();

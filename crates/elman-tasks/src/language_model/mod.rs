@@ -1,0 +1,38 @@
+//! What tasks of language models share: settings, network, trainer, the way through training, checkpoint, score, samples, metrics, pictures.
+//!
+//! Such a task gives its list of settings and opens its corpus; the tokens of a corpus are characters or words.
+
+use crate::settings::Settings;
+use crate::tasks::{Evaluation, Report, Start};
+use crate::{Error, Observer};
+
+mod checkpoint;
+mod eval;
+pub mod initial;
+pub mod material;
+mod network;
+mod precision;
+#[macro_use]
+pub mod settings;
+mod train;
+mod vectors;
+
+/// What a task of a language model has of its own, beside its settings.
+pub struct LanguageModelTask {
+    /// Reads the data of these settings.
+    pub open: fn(&Settings, &mut dyn Observer) -> Result<material::Corpus, Error>,
+    /// Decides what the settings leave open, now that the data are known.
+    pub decide: fn(&mut Settings, &material::Material),
+}
+
+impl LanguageModelTask {
+    /// Trains, or goes on training.
+    pub fn train(&self, start: Start, observer: &mut dyn Observer) -> Result<Report, Error> {
+        train::train(self, start, observer)
+    }
+
+    /// Scores a model.
+    pub fn eval(&self, evaluation: &Evaluation, observer: &mut dyn Observer) -> Result<Report, Error> {
+        eval::eval(self, evaluation, observer)
+    }
+}

@@ -1,0 +1,115 @@
+//! The settings that tasks of language models share.
+
+use crate::settings::Resume::{Fixed, Free};
+use crate::settings::{Default, Kind, MAX, Setting};
+
+/// One that a resumed run may change.
+pub const fn setting(key: &'static str, kind: Kind, default: Default, help: &'static str) -> Setting {
+    Setting { key, kind, default, resume: Free, help }
+}
+
+/// One whose change would make another network, or other data.
+pub const fn fixed(key: &'static str, kind: Kind, default: Default, help: &'static str) -> Setting {
+    Setting { key, kind, default, resume: Fixed, help }
+}
+
+pub const POSITIVE: Kind = Kind::Number(|x| x > 0.0 && x.is_finite(), "above 0");
+pub const FRACTION: Kind = Kind::Number(|x| (0.0..1.0).contains(&x), "from 0 to below 1");
+pub const SIZE: Kind = Kind::Integer(1, 65_536);
+pub const COUNT: Kind = Kind::Integer(1, MAX);
+pub const RECOMPUTE: Kind = Kind::Text(
+    |text| text.parse::<elman::Recompute>().is_ok(),
+    "`off`, a number of steps from 1, or a budget of memory such as `64MB` (kB, MB, GB, KiB, MiB, GiB)",
+);
+/// How often; 0 is never.
+pub const EVERY: Kind = Kind::Integer(0, MAX);
+
+/// The list of settings of a task whose tokens are `token`s: `own` ones first, then the shared ones with the task's defaults; where a default
+/// is a pair, the second is that for the text in the program.
+macro_rules! language_model_settings {
+    (
+        token: $token:literal, Tokens: $Tokens:literal, own: [$($own:expr),* $(,)?],
+        hidden: ($hidden:literal, $hidden_embedded:literal), batch: $batch:literal, seq_len: $seq_len:literal,
+        steps: $steps:literal, epochs: $epochs:literal, lr: ($lr:literal, $lr_embedded:literal),
+        eval_every: $eval_every:expr, eval_size: $eval_size:expr,
+        sample_every: ($sample_every:literal, $sample_every_embedded:literal), sample_length: $sample_length:literal $(,)?
+    ) => {{
+        use $crate::language_model::initial;
+        use $crate::language_model::settings::{COUNT, EVERY, FRACTION, POSITIVE, RECOMPUTE, SIZE, fixed, setting};
+        use $crate::settings::Default::{Auto, Is, Same};
+        use $crate::settings::{Kind, MAX, Setting};
+        const LIST: &[Setting] = &[
+            $($own,)*
+            fixed("cell", Kind::Cell(initial::cell_names, initial::preset), Is("lstm"),
+                "The recurrent cell: a name that `elman cells` lists, or a file of equations; or a cell with its initialisation, such as irnn: `elman \
+                  inits` lists those."),
+            fixed("hidden", SIZE, Is($hidden),
+                concat!("Hidden units of a layer (", $hidden_embedded, " for the text in the program).")),
+            fixed("embedding", SIZE, Same("hidden"), concat!("Width of the vector that stands for a ", $token, ".")),
+            fixed("output", SIZE, Same("hidden"), "Width of a projection or a fed-back output, for cells that have one."),
+            fixed("layers", Kind::Integer(1, 100), Is("1"), "Recurrent layers on top of each other."),
+            fixed("init-range", initial::RANGE, Is("off"),
+                "Every parameter is uniform in plus or minus this before training: embedding, readout and biases too, instead of what the other \
+                 init settings say; off leaves it to them."),
+            fixed("init-input", Kind::Choice(initial::names), Is("uniform"),
+                "Matrices from a layer's input before training; `elman inits` explains them."),
+            fixed("init-recurrent", Kind::Choice(initial::names), Is("uniform"), "All other matrices of a layer before training."),
+            fixed("init-bias", Kind::Choice(|| vec!["uniform", "zeros"]), Is("uniform"), "Biases of a layer before training."),
+            fixed("forget-bias", initial::FORGET_BIAS, Is("off"),
+                "Bias of the gate `f` before training, for cells that have one; off leaves it to init-bias."),
+            fixed("learn-initial-state", Kind::Choice(|| vec!["off", "on"]), Is("off"),
+                concat!("Whether the state before the first ", $token, " is learned instead of zero. Only a step that begins the text anew \
+                 teaches it.")),
+            fixed("max-norm", Kind::Number(|x| x >= 0.0 && x.is_finite(), "from 0"), Is("0"),
+                "Largest norm of a row of a recurrent layer's matrices: a longer one is scaled down to it after each update; 0 \
+                 means none."),
+            setting("dropout", FRACTION, Is("0"), "Fraction of values dropped between layers while training."),
+            setting("dropout-embedding", FRACTION, Is("0"),
+                "Fraction of the embedding's values dropped before the first layer while training."),
+            setting("dropout-readout", FRACTION, Is("0"),
+                "Fraction of the last layer's values dropped before the readout while training."),
+            fixed("batch", SIZE, Is($batch), "Streams learnt from side by side."),
+            fixed("seq-len", Kind::Integer(1, 1_000_000), Is($seq_len),
+                concat!($Tokens, " of each stream in a step; the gradient goes back so far.")),
+            setting("recompute", RECOMPUTE, Is("off"),
+                concat!("What is kept of a long seq-len for the gradient: everything (off), the states at every so many ", $token, "s, or \
+                 what a budget for all recurrent layers allows (64MB); the rest is computed again. A resumed run may change it: \
+                 results differ by rounding only.")),
+            setting("steps", COUNT, Auto($steps), "Steps to train for."),
+            setting("epochs", COUNT, Auto($epochs), "Times to read the training text, instead of steps."),
+            setting("lr", POSITIVE, Is($lr), concat!("Learning rate (", $lr_embedded, " for the text in the program).")),
+            setting("clip", POSITIVE, Is("5"), "Largest norm of the gradient; a longer one is scaled down to it."),
+            fixed("optimiser", Kind::Choice(|| vec!["adam", "sgd", "rmsprop"]), Is("adam"),
+                "The rule of the updates, with PyTorch's constants."),
+            fixed("momentum", FRACTION, Is("0"), "Momentum of sgd and rmsprop."),
+            setting("weight-decay", Kind::Number(|x| x >= 0.0 && x.is_finite(), "from 0"), Is("0"),
+                "This times the parameter is added to its gradient."),
+            setting("schedule", Kind::Choice(|| vec!["constant", "warmup", "step", "cosine", "epochs"]), Is("constant"),
+                "How the learning rate moves over schedule-steps: it rises linearly (warmup), is multiplied by gamma after \
+                 each (step), or falls to gamma of itself (cosine); or it stays for hold-epochs epochs and is multiplied by gamma at the beginning of \
+                 each one after them (epochs)."),
+            setting("schedule-steps", COUNT, Auto("as steps"), "Steps of the schedule."),
+            setting("hold-epochs", EVERY, Is("1"), "Epochs at the full learning rate with the schedule epochs."),
+            setting("gamma", Kind::Number(|x| x > 0.0 && x <= 1.0, "above 0 and at most 1"), Is("0.1"),
+                "Factor of the schedules step, cosine and epochs."),
+            fixed("held-out", Kind::Number(|x| (0.0..=0.5).contains(&x), "from 0 to 0.5"), Is("0.1"),
+                "Fraction at the end of the text that is scored and not learnt from."),
+            fixed("seed", Kind::Integer(0, MAX), Is("42"), "Seed of every random number of the run."),
+            setting("threads", Kind::Integer(0, 1024), Is("0"),
+                "Threads; 0 means all. The number does not change the results."),
+            setting("precision", Kind::Choice(|| vec!["f32", "bf16"]), Is("f32"),
+                "Of the recurrent layers' matrix products while training: bf16 rounds their operands to 8 bits and sums in f32, on \
+                 processors with AMX or AVX512-BF16; elsewhere f32 runs."),
+            setting("log-every", COUNT, Is("10"), "Steps between lines in metrics.jsonl."),
+            setting("eval-every", EVERY, $eval_every, "Steps between scores on the held-out part; 0 means only at the end."),
+            setting("eval-size", Kind::Integer(2, MAX), $eval_size,
+                concat!($Tokens, " of the held-out part that are scored while training; all are at the end.")),
+            setting("checkpoint-every", COUNT, Is("250"),
+                "Steps between checkpoints; there is also one at the end and on Ctrl-C."),
+            setting("sample-every", EVERY, Is($sample_every),
+                concat!("Steps between samples (", $sample_every_embedded, " for the text in the program); 0 means only at the end.")),
+            setting("sample-length", Kind::Integer(1, 1_000_000), Is($sample_length), concat!($Tokens, " of a sample.")),
+        ];
+        LIST
+    }};
+}

@@ -1,0 +1,19 @@
+//! Zaremba, Sutskever and Vinyals' medium language model of the Penn Treebank.
+
+use super::Experiment;
+use super::penn_treebank::{Recipe, run};
+
+pub(super) const EXPERIMENT: Experiment = Experiment {
+    name: "ptb-medium",
+    file: "ptb_medium",
+    paper: "Zaremba, Sutskever & Vinyals 2014, the medium LSTM with dropout",
+    summary: "words of the Penn Treebank, two layers of 650 LSTM units with dropout 0.5, 39 epochs",
+    doc: "\
+As ptb-small with `--preset zaremba-medium`: 20 streams, 35 steps, dropout of one half before, between and after the layers, the rate divided
+by 1.2 at each epoch after the sixth. Hours of two cores. The published figures are those of TensorFlow's tutorial; the paper itself has 86.2 and 82.7.",
+    lengths: None,
+    run: |options, log| run(&RECIPE, options, log),
+};
+
+const RECIPE: Recipe =
+    Recipe { preset: "zaremba-medium", valid: (86.16, "86.16"), test: (82.07, "82.07"), picture: "ptb-medium.svg" };
