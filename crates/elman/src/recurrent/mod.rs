@@ -15,6 +15,7 @@ use elman_core::layer::{Place, Role};
 use elman_core::{Cell, Layer, LayerError, Sizes};
 use std::sync::Arc;
 
+mod feeds;
 mod fused;
 mod initial_state;
 mod portable;
@@ -78,6 +79,17 @@ pub struct SourceMask {
     pub values: Tensor<2>,
 }
 
+/// A mask on a matrix of a layer (DropConnect): its elements are multiplied by it before the pass.
+#[derive(Clone, Debug)]
+pub struct WeightMask {
+    /// The layer.
+    pub layer: usize,
+    /// Index into [`Layer::parameters`]; a matrix.
+    pub parameter: usize,
+    /// Of the matrix's shape.
+    pub values: Tensor<2>,
+}
+
 /// What may be said about a pass besides its input and state.
 #[derive(Debug, Default)]
 pub struct Options<'a> {
@@ -87,9 +99,13 @@ pub struct Options<'a> {
     pub reverse: bool,
     /// Masks on sources.
     pub masks: Vec<SourceMask>,
-    /// For each layer, stage and feed in order: (T, B, width of the stage).
+    /// Masks on matrices.
+    pub weights: Vec<WeightMask>,
+    /// For each layer, stage and feed in order: (T, B, width of the stage). Those with a probability
+    /// ([`elman_core::cell::StageSpec::feed_probabilities`]) may be left out, all of them: they are then drawn from `dropout`, or at
+    /// their means without it.
     pub feeds: Vec<Tensor<3>>,
-    /// The random numbers of dropout between layers; none: no dropout (evaluation).
+    /// The random numbers of dropout between layers and of feeds; none: no dropout (evaluation).
     pub dropout: Option<&'a mut Random>,
 }
 
@@ -358,16 +374,22 @@ impl Recurrent {
             }
         };
         let runtime = self.runtime.clone().unwrap_or_else(Runtime::global);
-        let mut feeds = options.feeds.into_iter();
+        let mut feeds = feeds::Feeds::new(&self.layers, options.feeds);
         let mut input = input;
         let mut finals = Vec::new();
         for (l, layer) in self.layers.iter().enumerate() {
+            let mut params: Vec<ParamTensor> = self.params[l].iter().map(LayerParam::tensor).collect();
+            for mask in options.weights.iter().filter(|mask| mask.layer == l) {
+                let matrix = params[mask.parameter].clone().matrix();
+                params[mask.parameter] = ParamTensor::Matrix(matrix * mask.values.clone());
+            }
+            let feeds = feeds.of_layer(layer, &input, options.dropout.as_deref_mut());
             let call = LayerCall {
                 input,
-                params: self.params[l].iter().map(LayerParam::tensor).collect(),
+                params,
                 state: states[l].take(),
                 masks: options.masks.iter().filter(|m| m.layer == l).cloned().collect(),
-                feeds: feeds.by_ref().take(layer.stages().iter().map(|s| s.feeds).sum()).collect(),
+                feeds,
                 call: Call {
                     lengths: options.lengths.clone(),
                     reverse: options.reverse,
