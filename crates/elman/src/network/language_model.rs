@@ -1,13 +1,17 @@
 //! A language model: embedding, recurrent layers, linear readout.
 
+use super::forcing::Forcing;
 use super::readout;
 use crate::init::{Init, InitError};
 use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
 use crate::recurrent::{InitialState, Input, Options, Recurrent, RecurrentConfig, State, leaf};
+use crate::regularisation::{Regularisation, Regularised, with_penalty};
 use crate::train::Network;
+use crate::train::accumulate::{Part, columns, rows_of_parts};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
+use elman_core::cell::OptionError;
 use elman_core::{Cell, LayerError, Sizes};
 use std::sync::Arc;
 
@@ -73,6 +77,8 @@ impl LanguageModelConfig {
                 weight: matrix(weight, self.vocabulary, width),
                 bias: leaf(Tensor::<1>::from_data(TensorData::new(bias, [self.vocabulary]), device)),
             },
+            regularisation: Regularisation::default(),
+            forcing: Forcing::TEACHER,
         })
     }
 }
@@ -105,6 +111,10 @@ pub struct LanguageModel {
     pub initial: Option<InitialState>,
     /// The readout.
     pub readout: Readout,
+    #[module(skip)]
+    regularisation: Regularisation,
+    #[module(skip)]
+    forcing: Forcing,
 }
 
 /// A batch of token sequences, time-major.
@@ -134,25 +144,49 @@ impl LanguageModel {
         self
     }
 
-    fn states(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<2>, State) {
+    /// Regularises training from now on.
+    ///
+    /// # Errors
+    /// A number is out of its range, or the cell has nothing that is to be dropped.
+    pub fn with_regularisation(mut self, regularisation: Regularisation) -> Result<Self, OptionError> {
+        regularisation.check_for(&self.rnn)?;
+        self.regularisation = regularisation;
+        Ok(self)
+    }
+
+    /// What the inputs are from now on while a trainer trains it; the text's tokens by default.
+    pub fn with_forcing(mut self, forcing: Forcing) -> Self {
+        self.forcing = forcing;
+        self
+    }
+
+    /// What the readout sees (T·B, P), the final state, and the penalty of a regularised model.
+    fn states(
+        &self,
+        batch: &TokenBatch,
+        state: Option<State>,
+        dropout: Option<&mut Random>,
+    ) -> (Tensor<2>, State, Option<Tensor<1>>) {
         let input = Input::Tokens { ids: batch.ids.clone(), batch: batch.batch, table: self.embedding.weight.val() };
         let options = Options { lengths: batch.lengths.clone(), dropout, ..Options::default() };
         let state = state.or_else(|| self.initial.as_ref().map(|initial| initial.state(batch.batch)));
-        let (y, state) = self.rnn.run(input, state, options);
+        let Regularised { y, state, penalty, .. } = self.regularisation.run(&self.rnn, input, state, options);
         let [t, b, width] = y.dims();
-        (y.reshape([t * b, width]), state)
+        (y.reshape([t * b, width]), state, penalty)
     }
 
     /// Logits (T·B, V) and the final state, without dropout.
     pub fn logits(&self, batch: &TokenBatch, state: Option<State>) -> (Tensor<2>, State) {
-        let (y, state) = self.states(batch, state, None);
+        let (y, state, _) = self.states(batch, state, None);
         (readout::logits(y, self.readout.weight.val(), self.readout.bias.val()), state)
     }
 
-    /// Mean cross-entropy in nats over the targets that count, and the final state. With `dropout`, masks are drawn from it.
+    /// Mean cross-entropy in nats over the targets that count, and the final state. With `dropout`, masks are drawn from it, and the
+    /// gradient is that of the penalties too, where there are any; the value is not.
     pub fn loss(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<1>, State) {
-        let (y, state) = self.states(batch, state, dropout);
-        (readout::cross_entropy(y, self.readout.weight.val(), self.readout.bias.val(), &batch.targets), state)
+        let (y, state, penalty) = self.states(batch, state, dropout);
+        let loss = readout::cross_entropy(y, self.readout.weight.val(), self.readout.bias.val(), &batch.targets);
+        (with_penalty(loss, penalty), state)
     }
 
     /// Every parameter by name, for a model file.
@@ -179,5 +213,25 @@ impl Network for LanguageModel {
 
     fn count(batch: &TokenBatch) -> usize {
         batch.targets.iter().filter(|&&t| t != readout::IGNORE).count()
+    }
+    fn prepare(&self, batch: TokenBatch, state: Option<&State>, step: u64, random: &mut Random) -> TokenBatch {
+        match self.forcing.truth(step) {
+            1.0.. => batch,
+            truth => self.mixed(&batch, state.cloned(), truth, random),
+        }
+    }
+
+    fn split(&self, batch: &TokenBatch, parts: usize) -> Option<Vec<Part<TokenBatch>>> {
+        let part = |rows: std::ops::Range<usize>| {
+            let some = TokenBatch {
+                ids: columns(&batch.ids, batch.batch, 1, &rows).into(),
+                targets: columns(&batch.targets, batch.batch, 1, &rows),
+                batch: rows.len(),
+                lengths: batch.lengths.as_ref().map(|lengths| lengths[rows.clone()].into()),
+                fresh: batch.fresh,
+            };
+            Part { rows, count: Self::count(&some), batch: some }
+        };
+        Some(rows_of_parts(batch.batch, parts).into_iter().map(part).collect())
     }
 }
