@@ -129,7 +129,14 @@ impl BatchSource<TokenBatch> for Material {
         let window = streams
             .window_from(|at, row| tokens.read(vocabulary, at, row), &mut ids, &mut targets)
             .map_err(|error| error.to_string())?;
-        Ok(TokenBatch { ids: ids.into(), targets, batch: streams.batch(), lengths: None, fresh: window.reset, carry: None })
+        Ok(TokenBatch {
+            ids: ids.into(),
+            targets,
+            batch: streams.batch(),
+            lengths: None,
+            fresh: window.reset,
+            carry: None,
+        })
     }
 
     fn cursor(&self) -> String {

@@ -1,13 +1,17 @@
 //! A language model: embedding, recurrent layers, linear readout.
 
+use super::forcing::Forcing;
 use super::readout;
 use crate::init::{Init, InitError};
 use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
 use crate::recurrent::{InitialState, Input, Options, Recurrent, RecurrentConfig, State, drop_elements, leaf};
+use crate::regularisation::{Regularisation, Regularised, with_penalty};
 use crate::train::Network;
+use crate::train::accumulate::{Part, columns, rows_of_parts};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use elman_core::cell::OptionError;
 use elman_core::{Cell, LayerError, Sizes};
 use std::sync::Arc;
 
@@ -75,6 +79,8 @@ impl LanguageModelConfig {
                 weight: matrix(weight, self.vocabulary, width),
                 bias: leaf(Tensor::<1>::from_data(TensorData::new(bias, [self.vocabulary]), device)),
             },
+            regularisation: Regularisation::default(),
+            forcing: Forcing::TEACHER,
         })
     }
 }
@@ -109,6 +115,10 @@ pub struct LanguageModel {
     pub readout: Readout,
     dropout_embedding: f64,
     dropout_readout: f64,
+    #[module(skip)]
+    regularisation: Regularisation,
+    #[module(skip)]
+    forcing: Forcing,
 }
 
 /// A batch of token sequences, time-major.
@@ -189,26 +199,34 @@ impl LanguageModel {
             // The engine reads the table itself.
             _ => Input::Tokens { ids: batch.ids.clone(), batch: batch.batch, table: self.embedding.weight.val() },
         };
-        let options = Options { lengths: batch.lengths.clone(), dropout: dropout.as_deref_mut(), carry: batch.carry, ..Options::default() };
+        let options = Options {
+            lengths: batch.lengths.clone(),
+            dropout: dropout.as_deref_mut(),
+            carry: batch.carry,
+            ..Options::default()
+        };
         let state = state.or_else(|| self.initial.as_ref().map(|initial| initial.state(batch.batch)));
         let (mut y, state) = self.rnn.run(input, state, options);
         if let (true, Some(random)) = (self.dropout_readout > 0.0, dropout) {
             y = drop_elements(y, self.dropout_readout, random);
         }
+        use elman_core::cell::OptionError;
         let [t, b, width] = y.dims();
-        (y.reshape([t * b, width]), state)
+        (y.reshape([t * b, width]), state, penalty)
     }
 
     /// Logits (T·B, V) and the state to be carried, without dropout.
     pub fn logits(&self, batch: &TokenBatch, state: Option<State>) -> (Tensor<2>, State) {
-        let (y, state) = self.states(batch, state, None);
+        let (y, state, _) = self.states(batch, state, None);
         (readout::logits(y, self.readout.weight.val(), self.readout.bias.val()), state)
     }
 
-    /// Mean cross-entropy in nats over the targets that count, and the state to be carried. With `dropout`, masks are drawn from it.
+    /// Mean cross-entropy in nats over the targets that count, and the state to be carried. With `dropout`, masks are drawn from it, and the
+    /// gradient is that of the penalties too, where there are any; the value is not.
     pub fn loss(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<1>, State) {
-        let (y, state) = self.states(batch, state, dropout);
-        (readout::cross_entropy(y, self.readout.weight.val(), self.readout.bias.val(), &batch.targets), state)
+        let (y, state, penalty) = self.states(batch, state, dropout);
+        let loss = readout::cross_entropy(y, self.readout.weight.val(), self.readout.bias.val(), &batch.targets);
+        (with_penalty(loss, penalty), state)
     }
 
     /// Every parameter by name, for a model file.
@@ -235,6 +253,27 @@ impl Network for LanguageModel {
 
     fn count(batch: &TokenBatch) -> usize {
         batch.targets.iter().filter(|&&t| t != readout::IGNORE).count()
+    }
+    fn prepare(&self, batch: TokenBatch, state: Option<&State>, step: u64, random: &mut Random) -> TokenBatch {
+        match self.forcing.truth(step) {
+            1.0.. => batch,
+            truth => self.mixed(&batch, state.cloned(), truth, random),
+        }
+    }
+
+    fn split(&self, batch: &TokenBatch, parts: usize) -> Option<Vec<Part<TokenBatch>>> {
+        let part = |rows: std::ops::Range<usize>| {
+            let some = TokenBatch {
+                ids: columns(&batch.ids, batch.batch, 1, &rows).into(),
+                targets: columns(&batch.targets, batch.batch, 1, &rows),
+                batch: rows.len(),
+                lengths: batch.lengths.as_ref().map(|lengths| lengths[rows.clone()].into()),
+                fresh: batch.fresh,
+                carry: batch.carry,
+            };
+            Part { rows, count: Self::count(&some), batch: some }
+        };
+        Some(rows_of_parts(batch.batch, parts).into_iter().map(part).collect())
     }
 }
 
