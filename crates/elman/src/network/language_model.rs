@@ -191,7 +191,29 @@ impl LanguageModel {
         table.select(0, ids).reshape([batch.ids.len() / batch.batch, batch.batch, width])
     }
 
-    fn states(&self, batch: &TokenBatch, state: Option<State>, mut dropout: Option<&mut Random>) -> (Tensor<2>, State) {
+    /// Regularises training from now on.
+    ///
+    /// # Errors
+    /// A number is out of its range, or the cell has nothing that is to be dropped.
+    pub fn with_regularisation(mut self, regularisation: Regularisation) -> Result<Self, OptionError> {
+        regularisation.check_for(&self.rnn)?;
+        self.regularisation = regularisation;
+        Ok(self)
+    }
+
+    /// What the inputs are from now on while a trainer trains it; the text's tokens by default.
+    pub fn with_forcing(mut self, forcing: Forcing) -> Self {
+        self.forcing = forcing;
+        self
+    }
+
+    /// What the readout sees (T·B, P), the state to be carried, and the penalty of a regularised model.
+    fn states(
+        &self,
+        batch: &TokenBatch,
+        state: Option<State>,
+        mut dropout: Option<&mut Random>,
+    ) -> (Tensor<2>, State, Option<Tensor<1>>) {
         let input = match dropout.as_deref_mut() {
             Some(random) if self.dropout_embedding > 0.0 => {
                 Input::Dense(drop_elements(self.embedded(batch), self.dropout_embedding, random))
@@ -206,11 +228,10 @@ impl LanguageModel {
             ..Options::default()
         };
         let state = state.or_else(|| self.initial.as_ref().map(|initial| initial.state(batch.batch)));
-        let (mut y, state) = self.rnn.run(input, state, options);
+        let Regularised { mut y, state, penalty, .. } = self.regularisation.run(&self.rnn, input, state, options);
         if let (true, Some(random)) = (self.dropout_readout > 0.0, dropout) {
             y = drop_elements(y, self.dropout_readout, random);
         }
-        use elman_core::cell::OptionError;
         let [t, b, width] = y.dims();
         (y.reshape([t * b, width]), state, penalty)
     }
