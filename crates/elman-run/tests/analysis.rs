@@ -5,10 +5,11 @@ mod common;
 use common::{config, ids, model, model_with, path};
 use elman_core::cells::REGISTRY;
 use elman_core::engine::{Engine, Input, Sequence, reference};
+use elman_run::analysis::cost::Sizes;
 use elman_run::analysis::linear::singular_values;
 use elman_run::analysis::{
-    AnalysisError, Flow, FlowSettings, Kind, Lyapunov, Network, Path, Products, Verdict, geometric_lags,
-    recurrent_matrices,
+    AnalysisError, Flow, FlowSettings, Kind, Lyapunov, Network, Path, Products, Unfolded, Verdict, costs,
+    geometric_lags, recurrent_matrices,
 };
 use std::sync::Arc;
 
@@ -288,4 +289,102 @@ fn what_cannot_be_asked() {
         }
     });
     assert_eq!(Network::new(&broken).unwrap_err(), AnalysisError::NotFinite);
+}
+
+/// A feed-forward network with a copy of the weights for each step has, summed over the copies, the recurrent network's gradient.
+#[test]
+fn the_unfolded_network_has_the_gradient_of_bptt() {
+    for (cell, layers) in REGISTRY.iter().map(|entry| (entry.name, 1)).chain([("lstm", 3), ("gru", 2)]) {
+        let model = model(cell, 4, layers);
+        let (network, path, engine) = path(&model, 11);
+        let unfolded = Unfolded::new(&network, &path, 10).unwrap();
+        let whole = elman_run::analysis::bptt(&network, &path, &engine, 10).unwrap();
+        assert!((unfolded.loss - whole.loss).abs() < 1e-13);
+        // Two engines and two orders of sums, some dozen terms.
+        assert!(unfolded.difference(&whole) < 1e-12, "{cell}: {}", unfolded.difference(&whole));
+        let other = elman_run::analysis::bptt(&network, &path, &engine, 9).unwrap();
+        assert!(unfolded.difference(&other) > 1e-3, "{cell}: a gradient of other steps is another");
+        assert_eq!(unfolded.norms.iter().map(Vec::len).collect::<Vec<_>>(), vec![10; whole.gradients.len()]);
+    }
+}
+
+/// The first deck's rules for an MLP, written out with a matrix for each layer: δ^L = (ŷ - y) at the output, δ^{r-1} = (Σ δ^r θ^r) f'(z).
+#[test]
+fn the_unfolded_network_is_the_decks_mlp() {
+    let h = 4;
+    let model = model("elman", h, 1);
+    let (network, path, _) = path(&model, 8);
+    let l = &network.layers()[0];
+    let named = |name: &str| &l.parameters[l.layer.parameters().iter().position(|p| p.name == name).unwrap()];
+    let (w, u, b) = (named("weight_ih"), named("weight_hh"), named("bias_ih"));
+    let (steps, e) = (7, 5);
+    let mut hidden = vec![vec![0.0; h]];
+    for t in 0..steps {
+        let x = network.embed(path.ids()[t]);
+        let z = |i: usize| {
+            let input: f64 = (0..e).map(|j| w[i * e + j] * x[j]).sum();
+            let before: f64 = (0..h).map(|j| u[i * h + j] * hidden[t][j]).sum();
+            input + before + b[i]
+        };
+        hidden.push((0..h).map(|i| z(i).tanh()).collect());
+    }
+    let mut sum = vec![0.0; h * h];
+    let mut from_above = vec![0.0; h];
+    for t in (0..steps).rev() {
+        let (_, d_y) = network.loss(&hidden[t + 1], path.ids()[t + 1]);
+        let delta: Vec<f64> = (0..h)
+            .map(|i| (d_y[i] / steps as f64 + from_above[i]) * (1.0 - hidden[t + 1][i] * hidden[t + 1][i]))
+            .collect();
+        (0..h * h).for_each(|k| sum[k] += delta[k / h] * hidden[t][k % h]);
+        from_above = (0..h).map(|j| (0..h).map(|i| delta[i] * u[i * h + j]).sum()).collect();
+    }
+    let unfolded = Unfolded::new(&network, &path, steps).unwrap();
+    let at = l.layer.parameters().iter().position(|p| p.name == "weight_hh").unwrap();
+    let largest = sum.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+    for (found, want) in unfolded.gradients[at].iter().zip(&sum) {
+        assert!((found - want).abs() < 1e-13 * largest, "{found} {want}");
+    }
+}
+
+/// The counts against the engine: what it holds grows by A numbers a step.
+#[test]
+fn what_a_step_keeps_is_what_the_engine_holds() {
+    // 32 units fill the panels of every instruction set.
+    for cell in ["lstm", "gru", "elman"] {
+        let model = model(cell, 32, 1);
+        let (network, path, engine) = path(&model, 901);
+        let held = |steps| elman_run::analysis::bptt(&network, &path, &engine, steps).unwrap().bytes as f64;
+        // From 512 steps on all else is as large as it gets, and below 1 MiB buffers are not rounded to large pages.
+        let per_step = (held(900) - held(600)) / 300.0 / 8.0;
+        let kept = Sizes::of(&network).kept as f64;
+        // Where each row stands is some words a step, in lists that may have grown to twice their length.
+        assert!((kept..kept + 16.0).contains(&per_step), "{cell}: {per_step} held, {kept} counted");
+    }
+}
+
+#[test]
+fn costs_grow_as_the_fourth_decks_table_says() {
+    let (network, ..) = path(&model("lstm", 4, 1), 5);
+    // Four gates of four units: 16 (5 + 4) weights and 16 biases; h and c.
+    let sizes = Sizes::of(&network);
+    assert_eq!((sizes.state, sizes.weights, sizes.kept), (8, 16 * 9, 16 + 8));
+    assert_eq!(sizes.parameters, 16 * 9 + 16);
+    let (short, long) = (costs(&network, 100, 10), costs(&network, 10_000, 10));
+    for (short, long) in short.iter().zip(&long) {
+        let ratios = [long.memory / short.memory, long.operations / short.operations, long.serial / short.serial];
+        for (ratio, growth) in ratios.iter().zip(long.growth) {
+            let wanted = match growth {
+                "1" => 1.0..1.0001,
+                "T" => 95.0..100.001,
+                _ => 1.9..2.1,
+            };
+            assert!(wanted.contains(ratio), "{} {growth}: {ratio}", long.way);
+        }
+    }
+    let possible = |cell: &str| {
+        let (network, ..) = path(&model(cell, 4, 1), 5);
+        costs(&network, 10, 5).into_iter().filter(|c| c.possible).count()
+    };
+    // An LSTM has neither; a minimal GRU is linear; Jordan's network feeds back its output.
+    assert_eq!((possible("lstm"), possible("min-gru"), possible("jordan")), (4, 5, 5));
 }

@@ -9,12 +9,14 @@
 //! * [`Products`]: the singular values of ∂s_j/∂s_k = Π ∂s_m/∂s_{m-1}; [`Lyapunov`]: their growth rates; [`Verdict`]: vanishing,
 //!   healthy or exploding, from that product.
 //! * [`Trace`]: every named value of every step; [`Saturation`]: how often a gate is shut or open; [`most_selective`]: which unit follows what.
+//! * [`costs`]: memory, operations and serial steps of each way to train; [`Unfolded`]: the network as a feed-forward one.
 //! * [`npz`]: an archive for NumPy.
 //! * [`linear`]: singular values and eigenvalues of a matrix.
 //!
 //! Y. Bengio, P. Simard & P. Frasconi, "Learning long-term dependencies with gradient descent is difficult", 1994;
 //! R. Pascanu, T. Mikolov & Y. Bengio, "On the difficulty of training recurrent neural networks", 2013.
 
+pub mod cost;
 mod error;
 pub mod flow;
 pub mod gates;
@@ -26,14 +28,17 @@ pub mod npz;
 pub mod product;
 mod sweep;
 pub mod trace;
+pub mod unfold;
 pub mod verdict;
 
+pub use cost::{Cost, costs};
 pub use error::AnalysisError;
-pub use flow::{Flow, FlowSettings};
+pub use flow::{Flow, FlowSettings, ParameterFlow, StateFlow};
 pub use gates::{Feature, Saturation, Selective, features, most_selective};
 pub use lyapunov::Lyapunov;
 pub use matrices::{RecurrentMatrix, recurrent_matrices};
 pub use network::{Network, Path};
 pub use product::{Products, geometric_lags};
 pub use trace::{Nature, Series, Trace};
+pub use unfold::{Unfolded, bptt};
 pub use verdict::{Kind, Verdict};
