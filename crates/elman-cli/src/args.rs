@@ -34,6 +34,7 @@ pub enum Command {
     Sample(Sample),
     Cells(List),
     Inits(List),
+    Inspect(Inspect),
     Reproduce(Reproduce),
     Tasks(List),
     Describe(Describe),
@@ -167,6 +168,43 @@ pub struct Sample {
     pub weights: Weights,
     /// Threads; 0 means all. One is fastest for small models
     #[arg(long, value_name = "N", default_value_t = 1)]
+    pub threads: usize,
+}
+
+/// Look into a trained model: where its gradient goes, whether it vanishes or explodes, what gates and units do.
+#[derive(Args)]
+#[command(after_long_help = "\
+Writes DIR/inspect/report.html, a page with figures that needs nothing else, and the same numbers as report.json.
+The run's network is compared with itself before training. docs/inspect.md explains every figure.
+
+Examples
+  elman inspect runs/char-lm-1
+  elman inspect runs/char-lm-1 --data book.txt --length 5000 --out book
+  elman inspect runs/char-lm-1 --export states.npz      every state and gate of every step, for numpy.load")]
+pub struct Inspect {
+    /// The run's directory
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// A text to read from its beginning [default: the run's held-out part]
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Characters to read [default: 1000, or all of a shorter text]
+    #[arg(long, value_name = "N")]
+    pub length: Option<usize>,
+    /// Where the report goes [default: DIR/inspect]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write every state and gate of every step instead of the report: a file ending in .safetensors or .npz
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    pub export: Option<PathBuf>,
+    /// Use the model with the lowest held-out loss instead of the last
+    #[arg(long)]
+    pub best: bool,
+    /// Print the numbers as one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Threads; 0 means all
+    #[arg(long, value_name = "N", default_value_t = 0)]
     pub threads: usize,
 }
 

@@ -6,6 +6,7 @@ mod describe;
 mod eval;
 mod failure;
 mod inits;
+mod inspect;
 mod output;
 mod progress;
 mod reproduce;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Sample(command) => sample::run(&command),
         Command::Cells(command) => cells::run(&command),
         Command::Inits(command) => inits::run(&command),
+        Command::Inspect(command) => inspect::run(&command),
         Command::Reproduce(command) => reproduce::run(&command),
         Command::Tasks(command) => tasks::run(&command),
         Command::Describe(command) => describe::run(&command),

@@ -6,6 +6,7 @@
 
 mod error;
 pub mod events;
+pub mod inspect;
 pub mod log_file;
 pub mod metrics;
 pub mod observer;
