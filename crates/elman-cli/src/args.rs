@@ -38,6 +38,7 @@ pub enum Command {
     Reproduce(Reproduce),
     Tasks(List),
     Describe(Describe),
+    Unroll(Unroll),
 }
 
 /// Train a network, or go on training it.
@@ -288,6 +289,31 @@ pub struct Describe {
     /// Whose letters: elman, or those of the lecture decks sharif, jhu, uts, oslo
     #[arg(long, value_name = "NAME", default_value = "elman")]
     pub notation: String,
+}
+
+/// Draw a cell unrolled over time, with its inputs, outputs, targets and losses.
+#[derive(Args)]
+#[command(after_long_help = "\
+Shapes: one-to-one, one-to-many (a caption for a picture), many-to-one (the mood of a sentence), many-to-many
+(a label for each step), encoder-decoder (a translation). Without --svg the graph is printed in the language of
+Graphviz. `elman describe CELL --graph svg` draws what is inside one step.
+
+Examples
+  elman unroll lstm --length 4 --shape many-to-one --svg lstm.svg
+  elman unroll gru --shape encoder-decoder | dot -Tpdf -o gru.pdf")]
+pub struct Unroll {
+    /// The cell: a name that `elman cells` lists, or a file of equations (`.cell`, or a path with a folder)
+    #[arg(value_name = "CELL")]
+    pub cell: String,
+    /// Steps; of an encoder and decoder, of each [default: 4; 1 for one-to-one]
+    #[arg(long, value_name = "N")]
+    pub length: Option<usize>,
+    /// Which steps have an input and which an output
+    #[arg(long, value_name = "NAME", default_value = "many-to-many")]
+    pub shape: String,
+    /// Write a picture instead of printing the graph
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 /// How weights are kept.

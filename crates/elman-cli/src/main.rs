@@ -15,6 +15,7 @@ mod setting_flags;
 mod signals;
 mod tasks;
 mod train;
+mod unroll;
 
 use args::{Arguments, Command};
 use clap::Parser;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Command::Reproduce(command) => reproduce::run(&command),
         Command::Tasks(command) => tasks::run(&command),
         Command::Describe(command) => describe::run(&command),
+        Command::Unroll(command) => unroll::run(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

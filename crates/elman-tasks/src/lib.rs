@@ -15,6 +15,7 @@ pub mod reproduce;
 pub mod run_dir;
 pub mod settings;
 pub mod tasks;
+pub mod unroll;
 
 pub use elman::init;
 pub use error::Error;

@@ -4,6 +4,7 @@
 //! written.
 
 mod figure;
+pub(crate) use figure::escaped;
 mod initial;
 mod json;
 mod page;
