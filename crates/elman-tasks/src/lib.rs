@@ -8,6 +8,7 @@ mod error;
 #[macro_use]
 mod language_model;
 pub mod events;
+pub mod inspect;
 pub mod log_file;
 pub mod metrics;
 pub mod observer;
@@ -17,6 +18,7 @@ pub mod reproduce;
 pub mod run_dir;
 pub mod settings;
 pub mod tasks;
+pub mod unroll;
 
 pub use elman::init;
 pub use elman::train::Truncation;
