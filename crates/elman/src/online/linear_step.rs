@@ -16,6 +16,7 @@ use elman_core::Layer;
 use elman_core::algebra::Element;
 use elman_core::cell::{NORMALISER_EPSILON, Normaliser};
 use elman_core::layer::Place;
+use std::ops::Range;
 
 /// The input of one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,8 +46,8 @@ pub struct LinearStep<F> {
     layout: Layout,
     locals: Vec<Local>,
     flow: Flow,
-    /// The flat start of each carried value in the state.
-    offsets: Vec<usize>,
+    /// Where each carried value stands in the state.
+    spans: Vec<Range<usize>>,
     /// By value: that of the step before, and that written.
     before: Vec<Vec<F>>,
     now: Vec<Vec<F>>,
@@ -81,13 +82,14 @@ impl<F: Element> LinearStep<F> {
         let widths: Vec<usize> = layer.values().iter().map(|v| layer.sizes().of(v.width)).collect();
         let values = || widths.iter().map(|&w| zeros(w)).collect::<Vec<_>>();
         let state = layer.state_widths();
-        let offsets = (0..state.len()).map(|c| state[..c].iter().sum()).collect();
+        let start = |c: usize| state[..c].iter().sum::<usize>();
+        let spans = (0..state.len()).map(|c| start(c)..start(c + 1)).collect();
         let stages = layer.stages();
         let of_gates = |s: usize| stages[s].gates.iter().map(|_| zeros(stages[s].width)).collect::<Vec<_>>();
         let mut step = LinearStep {
             layer: layer.clone(),
             flow,
-            offsets,
+            spans,
             before: values(),
             now: values(),
             input: zeros(layer.sizes().input),
@@ -125,13 +127,12 @@ impl<F: Element> LinearStep<F> {
 
     /// Number of carried values.
     pub fn carried(&self) -> usize {
-        self.offsets.len()
+        self.spans.len()
     }
 
-    /// First row and width of a carried value in the state.
-    pub fn span(&self, carried: usize) -> std::ops::Range<usize> {
-        let start = self.offsets[carried];
-        start..start + self.now[self.layer.carried()[carried]].len()
+    /// Where a carried value stands in the state.
+    pub fn span(&self, carried: usize) -> Range<usize> {
+        self.spans[carried].clone()
     }
 
     /// S, the width of the whole state.
@@ -166,7 +167,7 @@ impl<F: Element> LinearStep<F> {
     }
 
     /// Where the output stands in the state.
-    pub fn output_span(&self) -> std::ops::Range<usize> {
+    pub fn output_span(&self) -> Range<usize> {
         let value = self.layer.output();
         let carried = self.layer.carried().iter().position(|&v| v == value).expect("the output is carried");
         self.span(carried)
@@ -183,7 +184,7 @@ impl<F: Element> LinearStep<F> {
     }
 
     /// Which rows of a group of parameters entered the last step: all, but of a table those of the token.
-    pub fn active(&self, rows: &Rows) -> std::ops::Range<usize> {
+    pub fn active(&self, rows: &Rows) -> Range<usize> {
         match self.token {
             _ if rows.first < self.layout.parameters => 0..rows.rows,
             Some(token) => token * self.input.len()..(token + 1) * self.input.len(),

@@ -9,6 +9,7 @@
 //!
 //! docs/online.md has the equations, the costs beside those of backpropagation through time, and when to take which.
 
+mod aligned;
 mod block;
 mod error;
 mod influence;

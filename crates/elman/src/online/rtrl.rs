@@ -1,10 +1,13 @@
 //! Exact real-time recurrent learning.
 
+use super::aligned::Aligned;
 use super::block::Kind;
-use super::influence::{Column, Cost, Influence, column};
+use super::influence::{Cost, Influence, column};
+use super::layout::Rows;
 use super::linear_step::{Features, LinearStep};
 use elman_core::algebra::Element;
 use elman_core::engine::Engine;
+use std::ops::Range;
 
 /// Exact real-time recurrent learning (Williams & Zipser, "A learning algorithm for continually running fully recurrent neural networks", 1989).
 ///
@@ -45,17 +48,30 @@ pub struct Rtrl<F> {
     initial: bool,
     width: usize,
     /// Panel after panel of (S, width).
-    panels: Vec<F>,
-    /// The next panel, while it is computed.
-    next: Vec<F>,
+    panels: Vec<Aligned<F>>,
+    /// The next panel while it is computed, then the former one.
+    next: Aligned<F>,
     /// J, its dense columns only.
     jacobian: Vec<F>,
-    /// For each carried value, its rows in the state if a matrix multiplies it, and the first row otherwise.
+    /// First row and width of each carried value that a matrix multiplies.
     dense: Vec<(usize, usize)>,
-    /// (first row of the value, first row of the one it is read by, carried values), where they are read pointwise only.
-    diagonal: Vec<[usize; 4]>,
+    diagonal: Vec<Diagonal>,
+    /// Rows of the state that no diagonal reaches: they start from zero.
+    fresh: Vec<Range<usize>>,
     parameters: usize,
     operations: usize,
+}
+
+/// A carried value that is only read pointwise, by another.
+struct Diagonal {
+    /// First row of the value, and of what it is read by.
+    from: usize,
+    to: usize,
+    /// Carried values.
+    of: usize,
+    by: usize,
+    /// Whether it is the first that reaches these rows.
+    first: bool,
 }
 
 impl<F: Element> Rtrl<F> {
@@ -85,10 +101,14 @@ impl<F: Element> Rtrl<F> {
                 continue;
             }
             for of in carried.clone().filter(|&of| step.carry(of, by).kind() == Kind::Diagonal) {
-                diagonal.push([span.start, step.span(of).start, of, by]);
+                let to = step.span(of).start;
+                let first = diagonal.iter().all(|d: &Diagonal| d.of != of);
+                diagonal.push(Diagonal { from: span.start, to, of, by, first });
                 operations += span.len() * columns;
             }
         }
+        let reached = |&of: &usize| diagonal.iter().any(|d| d.of == of);
+        let fresh = carried.filter(|of| !reached(of)).map(|of| step.span(of)).collect();
         let zeros = |len: usize| vec![F::constant(0.0); len];
         for rows in &step.layout().rows {
             let active = rows.rows.min(step.layout().sites[rows.site]);
@@ -100,11 +120,12 @@ impl<F: Element> Rtrl<F> {
             columns,
             initial,
             width,
-            panels: zeros(columns.div_ceil(width) * state * width),
-            next: zeros(state * width),
+            panels: (0..columns.div_ceil(width)).map(|_| Aligned::zeros(state * width)).collect(),
+            next: Aligned::zeros(state * width),
             jacobian: zeros(state * state),
             dense,
             diagonal,
+            fresh,
             parameters,
             operations,
             engine,
@@ -122,25 +143,37 @@ impl<F: Element> Rtrl<F> {
         })
     }
 
+    /// Adds `e` times what a row of parameters was multiplied by to row `i` of their columns.
+    fn add(&mut self, step: &LinearStep<F>, rows: &Rows, row: usize, i: usize, e: F) {
+        let w = self.width;
+        let mut column = rows.first + row * rows.cols;
+        match step.feature(rows, row) {
+            Features::Number(z) => {
+                let to = &mut self.panels[column / w][i * w + column % w];
+                *to = *to + e * z;
+            }
+            Features::Vector(mut z) => {
+                while !z.is_empty() {
+                    let (now, later) = z.split_at(z.len().min(w - column % w));
+                    let to = &mut self.panels[column / w][i * w + column % w..][..now.len()];
+                    super::block::axpy(to, e, now);
+                    (column, z) = (column + now.len(), later);
+                }
+            }
+        }
+    }
+
     /// dⱼ = Σ_i d_state_i P_ij for the first columns.
     fn pull(&self, d_state: &[F], d: &mut [F]) {
         assert!(d_state.len() == self.state, "d_state has {} numbers, expected {}", d_state.len(), self.state);
-        let mut row = vec![F::constant(0.0); self.width];
-        for (panel, d) in self.panels.chunks(self.state * self.width).zip(d.chunks_mut(self.width)) {
+        let mut row = Aligned::zeros(self.width);
+        // From the last panel to the first: those that the step just made touched last are still in the cache.
+        for (panel, d) in self.panels.iter().zip(d.chunks_mut(self.width)).rev() {
             row.fill(F::constant(0.0));
             self.engine.panel_product(d_state, self.state, self.state, panel, &mut row);
             d.copy_from_slice(&row[..d.len()]);
         }
     }
-}
-
-/// For each panel that has some of the columns from `first` on: its index, the first of them in it, their number, and how many came before.
-fn pieces(first: usize, len: usize, width: usize) -> impl Iterator<Item = (usize, usize, usize, usize)> {
-    (first / width..(first + len).div_ceil(width)).map(move |panel| {
-        let start = first.max(panel * width);
-        let end = (first + len).min((panel + 1) * width);
-        (panel, start - panel * width, end - start, start - first)
-    })
 }
 
 impl<F: Element> Influence<F> for Rtrl<F> {
@@ -169,41 +202,42 @@ impl<F: Element> Influence<F> for Rtrl<F> {
                 }
             }
         }
-        for panel in self.panels.chunks_mut(s * w) {
-            self.next.fill(F::constant(0.0));
-            for &[from, to, of, by] in &self.diagonal {
+        for panel in &mut self.panels {
+            for rows in &self.fresh {
+                self.next[rows.start * w..rows.end * w].fill(F::constant(0.0));
+            }
+            for &Diagonal { from, to, of, by, first } in &self.diagonal {
                 let values = step.carry(of, by).values();
                 let next = self.next[to * w..].chunks_mut(w);
                 for ((next, before), &d) in next.zip(panel[from * w..].chunks(w)).zip(values) {
-                    super::block::axpy(next, d, before);
+                    if first {
+                        next.iter_mut().zip(before).for_each(|(next, &before)| *next = d * before);
+                    } else {
+                        super::block::axpy(next, d, before);
+                    }
                 }
             }
             for &(start, depth) in &self.dense {
                 let b = &panel[start * w..][..depth * w];
                 self.engine.panel_product(&self.jacobian[start..], s, depth, b, &mut self.next);
             }
-            panel.copy_from_slice(&self.next);
+            std::mem::swap(panel, &mut self.next);
         }
         for rows in &step.layout().rows {
-            let width = step.layout().sites[rows.site];
-            for row in step.active(rows) {
-                let first = rows.first + row * rows.cols;
-                let features = step.feature(rows, row);
-                for (panel, start, len, done) in pieces(first, rows.cols, w) {
-                    let panel = &mut self.panels[panel * s * w..][..s * w];
-                    let mut add = |i: usize, e: F| {
-                        let to = &mut panel[i * w + start..][..len];
-                        match features {
-                            Features::Number(z) => to[0] = to[0] + e * z,
-                            Features::Vector(z) => super::block::axpy(to, e, &z[done..done + len]),
+            let active = step.active(rows);
+            for c in 0..step.carried() {
+                let (block, span) = (step.site(c, rows.site), step.span(c));
+                let values = block.values();
+                match block.kind() {
+                    Kind::Zero => {}
+                    Kind::Diagonal => {
+                        for ((row, i), &e) in active.clone().zip(span).zip(values) {
+                            self.add(step, rows, row, i, e);
                         }
-                    };
-                    for column in column(step, rows.site, row % width) {
-                        match column {
-                            Column::One(i, e) => add(i, e),
-                            Column::All(i, values, cols, u) => {
-                                values.chunks(cols).enumerate().for_each(|(k, row)| add(i + k, row[u]));
-                            }
+                    }
+                    Kind::Dense => {
+                        for (i, values) in span.zip(values.chunks(block.shape().1)) {
+                            active.clone().zip(values).for_each(|(row, &e)| self.add(step, rows, row, i, e));
                         }
                     }
                 }
@@ -217,12 +251,12 @@ impl<F: Element> Influence<F> for Rtrl<F> {
     }
 
     fn reset(&mut self) {
-        self.panels.fill(F::constant(0.0));
+        self.panels.iter_mut().for_each(|panel| panel.fill(F::constant(0.0)));
         if self.initial {
             let (s, w) = (self.state, self.width);
             for i in 0..s {
                 let column = self.parameters + i;
-                self.panels[column / w * s * w + i * w + column % w] = F::constant(1.0);
+                self.panels[column / w][i * w + column % w] = F::constant(1.0);
             }
         }
     }
@@ -234,7 +268,7 @@ impl<F: Element> Influence<F> for Rtrl<F> {
     fn export(&self) -> Vec<(String, Vec<F>)> {
         // Row by row, so that a file does not depend on the processor's registers.
         let (s, w) = (self.state, self.width);
-        let all = (0..s).flat_map(|i| (0..self.columns).map(move |k| self.panels[k / w * s * w + i * w + k % w]));
+        let all = (0..s).flat_map(|i| (0..self.columns).map(move |k| self.panels[k / w][i * w + k % w]));
         vec![("influence".into(), all.collect())]
     }
 
@@ -244,7 +278,7 @@ impl<F: Element> Influence<F> for Rtrl<F> {
             [(name, values)] if name == "influence" && values.len() == s * self.columns => {
                 for (at, &value) in values.iter().enumerate() {
                     let (i, k) = (at / self.columns, at % self.columns);
-                    self.panels[k / w * s * w + i * w + k % w] = value;
+                    self.panels[k / w][i * w + k % w] = value;
                 }
                 true
             }
