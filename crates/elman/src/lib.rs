@@ -26,6 +26,7 @@ pub use elman_core::{LayerError, Sizes, cells};
 mod flex;
 pub mod init;
 pub mod network;
+pub mod online;
 pub mod parameters;
 pub mod random;
 pub mod recurrent;
