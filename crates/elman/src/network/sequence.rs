@@ -153,13 +153,9 @@ impl SequenceNetwork {
     /// A number is out of its range, the cell has nothing that is to be dropped, or an embedding is to be.
     pub fn with_regularisation(mut self, regularisation: Regularisation) -> Result<Self, OptionError> {
         regularisation.check_for(&self.rnn)?;
-        let value = regularisation.dropout_embedding;
+        let value = regularisation.dropout_words;
         if value > 0.0 {
-            return Err(OptionError {
-                option: "dropout-embedding",
-                value,
-                range: "0 for a network without an embedding",
-            });
+            return Err(OptionError { option: "dropout-words", value, range: "0 for a network without an embedding" });
         }
         self.regularisation = regularisation;
         Ok(self)

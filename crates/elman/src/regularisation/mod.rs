@@ -22,7 +22,7 @@ mod variational;
 ///   grounded application of dropout in recurrent neural networks", 2016). A mask has one number for each row and unit, the same at every
 ///   step of the sequence and for all gates. Those of inputs and of what is carried act on what the matrices see (`W (m ⊙ x)`,
 ///   `U (m ⊙ h')`), and not on what an equation reads; each layer and each carried value has its own.
-/// * `dropout_embedding` drops whole rows of the embedding table: words, at all their places in the batch (Gal & Ghahramani 2016;
+/// * `dropout_words` drops whole rows of the embedding table: words, at all their places in the batch (Gal & Ghahramani 2016;
 ///   there for each row of the batch, here one draw for the batch, as Merity et al. have it).
 /// * `drop_connect` drops single elements of the matrices of what is carried, one mask for the whole batch (Wan et al., "Regularization of
 ///   neural networks using DropConnect", 2013; on recurrent matrices Merity, Keskar & Socher, "Regularizing and optimizing LSTM language
@@ -41,7 +41,7 @@ mod variational;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Regularisation {
     /// Probability with which a word is dropped from the embedding table.
-    pub dropout_embedding: f64,
+    pub dropout_words: f64,
     /// Probability for the elements of the first layer's input.
     pub dropout_input: f64,
     /// Probability for the elements of the input of every layer after the first.
@@ -78,7 +78,7 @@ impl Regularisation {
     /// A probability is not in [0, 1), or a weight is negative or not finite.
     pub fn check(&self) -> Result<(), OptionError> {
         for (option, value) in [
-            ("dropout-embedding", self.dropout_embedding),
+            ("dropout-words", self.dropout_words),
             ("dropout-input", self.dropout_input),
             ("dropout-between", self.dropout_between),
             ("dropout-recurrent", self.dropout_recurrent),
@@ -128,8 +128,8 @@ impl Regularisation {
         };
         let mut draw = Draw { random, device, dtype };
         let input = match input {
-            Input::Tokens { ids, batch, table } if self.dropout_embedding > 0.0 => {
-                let words = draw.mask(self.dropout_embedding, [table.dims()[0], 1]);
+            Input::Tokens { ids, batch, table } if self.dropout_words > 0.0 => {
+                let words = draw.mask(self.dropout_words, [table.dims()[0], 1]);
                 Input::Tokens { ids, batch, table: table * words }
             }
             other => other,

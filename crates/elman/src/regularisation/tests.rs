@@ -15,7 +15,7 @@ const I: usize = 2;
 const H: usize = 4;
 
 const NONE: Regularisation = Regularisation {
-    dropout_embedding: 0.0,
+    dropout_words: 0.0,
     dropout_input: 0.0,
     dropout_between: 0.0,
     dropout_recurrent: 0.0,
@@ -26,7 +26,7 @@ const NONE: Regularisation = Regularisation {
 };
 
 const ALL: Regularisation = Regularisation {
-    dropout_embedding: 0.3,
+    dropout_words: 0.3,
     dropout_input: 0.25,
     dropout_between: 0.4,
     dropout_recurrent: 0.5,
@@ -201,7 +201,7 @@ fn a_dropped_word_is_dropped_everywhere() {
         let input = Input::Tokens { ids: ids.clone(), batch: B, table };
         numbers(regularisation.run(&rnn, input, None, options(&mut Random::new(2, "words"))).y)
     };
-    let found = run(Regularisation { dropout_embedding: 0.5, ..NONE }, table.clone());
+    let found = run(Regularisation { dropout_words: 0.5, ..NONE }, table.clone());
     let mut mask = vec![0.0; words as usize];
     Random::new(2, "words").dropout(0.5, &mut mask);
     assert!(mask.contains(&0.0) && mask.contains(&2.0), "{mask:?}");
@@ -477,9 +477,9 @@ fn a_sequence_network_drops_only_while_it_trains() {
     // f32 sums of some ten terms.
     assert!((trained(1) - want).abs() <= 1e-6 * want, "{} {want}", trained(1));
 
-    let words = Regularisation { dropout_embedding: 0.1, ..NONE };
+    let words = Regularisation { dropout_words: 0.1, ..NONE };
     let error = network.with_regularisation(words).unwrap_err().to_string();
-    assert_eq!(error, "dropout-embedding is 0.1; it must be 0 for a network without an embedding");
+    assert_eq!(error, "dropout-words is 0.1; it must be 0 for a network without an embedding");
 }
 
 #[test]

@@ -111,7 +111,7 @@ impl Truncation {
     }
 }
 
-/// Batches of k2 steps, of which the last k1 are new, from a source that gives the k1 new ones.
+/// Batches of k2 steps, of which the last k1 are new, from a source that gives the k1 new ones. With k1 = k2 they are the source's own.
 ///
 /// The steps before, at most k2 - k1 since the sequences began, are given again with targets that do not count; [`TokenBatch::carry`] says
 /// after which of the steps the state is that of the next batch's beginning.
@@ -187,6 +187,9 @@ impl<S: BatchSource<TokenBatch>> Overlapping<S> {
 
 impl<S: BatchSource<TokenBatch>> BatchSource<TokenBatch> for Overlapping<S> {
     fn next_batch(&mut self) -> Result<TokenBatch, String> {
+        if self.truncation.every == self.truncation.back {
+            return self.source.next_batch();
+        }
         // What was kept before is the past of this batch, unless it begins anew.
         let past = self.kept.len();
         self.advance()?;
@@ -213,8 +216,11 @@ impl<S: BatchSource<TokenBatch>> BatchSource<TokenBatch> for Overlapping<S> {
         })
     }
 
-    /// The place of the oldest batch that is kept, and how many are.
+    /// The place of the oldest batch that is kept, and how many are; where nothing overlaps, the source's own.
     fn cursor(&self) -> String {
+        if self.truncation.every == self.truncation.back {
+            return self.source.cursor();
+        }
         match self.kept.front() {
             Some((before, _)) => format!("{} {before}", self.kept.len()),
             None => format!("0 {}", self.source.cursor()),
@@ -222,6 +228,9 @@ impl<S: BatchSource<TokenBatch>> BatchSource<TokenBatch> for Overlapping<S> {
     }
 
     fn seek(&mut self, cursor: &str) -> Result<(), String> {
+        if self.truncation.every == self.truncation.back {
+            return self.source.seek(cursor);
+        }
         let place = cursor.split_once(' ').and_then(|(count, before)| Some((count.parse::<usize>().ok()?, before)));
         let (count, before) = place.ok_or_else(|| format!("`{cursor}` is not a place of overlapping batches"))?;
         self.source.seek(before)?;
