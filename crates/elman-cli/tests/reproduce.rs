@@ -44,3 +44,32 @@ fn wrong_requests() {
     command.args(["reproduce", "adding", "--quick", "--out"]).arg(place.path("text.txt"));
     finish(&mut command).fails(1, &["text.txt", "cannot be written"]);
 }
+
+#[test]
+fn what_was_begun_on_words_is_gone_on_with() {
+    let place = Place::new();
+    let go = |out: &str| {
+        let mut command = elman();
+        command.args(["reproduce", "ptb-small", "--quick", "--json", "--out"]).arg(place.path(out));
+        serde_json::from_str::<Value>(&finish(&mut command).ok().out).unwrap()
+    };
+    let whole = go("whole");
+    // As if it had been killed between the first checkpoint and the end.
+    let mut command = elman();
+    command.args(
+        "train word-lm --preset zaremba-small --hidden 8 --vocabulary 200 --seq-len 5 --batch 4 --seed 1 --threads 1"
+            .split(' '),
+    );
+    command.args("--steps 10 --eval-every 8 --eval-size 200 --out".split(' ')).arg(place.path("parts/run"));
+    finish(&mut command).ok();
+    let parts = go("parts");
+    assert_eq!(parts["rows"], whole["rows"]);
+    for file in ["run/model.safetensors", "run/metrics.jsonl", "plots/ptb-small.svg"] {
+        common::same(&place.path("whole").join(file), &place.path("parts").join(file));
+    }
+    // Without the data the long form says what it needs, before anything is written.
+    let mut command = elman();
+    command.args(["reproduce", "ptb-medium", "--out"]).arg(place.path("long")).env("ELMAN_DATA", place.path("nowhere"));
+    finish(&mut command).fails(2, &["nowhere/ptb: there is no such folder; set ELMAN_DATA", "ptb.train.txt"]);
+    assert!(!place.path("long/run").exists());
+}

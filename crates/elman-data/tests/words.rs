@@ -67,7 +67,7 @@ fn the_penn_treebank_has_its_known_numbers() {
     }
 }
 
-/// Blocks of all three kinds, made by Python's zlib: stored, with the fixed code, with a code of its own; and all in one file.
+/// Blocks of all three kinds, made by packed.py: stored, with the fixed code, with a code of its own; and all in one file.
 #[test]
 fn packed_files_are_unpacked() {
     let text: String = (0..3000).map(|i| format!("{} ", i * i % 1009)).collect();

@@ -347,7 +347,7 @@ impl Run<'_> {
         }
         let end = part.end.min(part.start.saturating_add(self.settings.size("eval-size")));
         let model = self.model()?;
-        // Not stopped in the middle: it takes a fraction of a second, and a resumed run must measure the same.
+        // Not stopped in the middle: it is short beside the steps between two of them, and a resumed run must measure the same.
         let never = crate::Stop::new(false);
         let scored =
             score(&model, &self.engine, &self.material().corpus.tokens, part.start..end, &never, &mut crate::Silent)?;

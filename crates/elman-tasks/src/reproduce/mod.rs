@@ -1,7 +1,8 @@
 //! Experiments of the literature, one file each: what was published, what comes out here, a picture.
 //!
-//! An experiment makes its own data from a seed (those on the Penn Treebank read theirs), trains its networks, and gives rows of figures; [`run`] keeps them with the pictures in
-//! a folder. `quick` is a short form that only shows that everything runs: its figures mean nothing.
+//! An experiment makes its own data from a seed, trains its networks, and gives rows of figures; [`run`] keeps them with the pictures in a folder.
+//! Those on the Penn Treebank read their data, and can be gone on with. `quick` is a short form that only shows that everything runs: its figures
+//! mean nothing.
 
 use crate::observer::asked;
 use crate::tasks::Report;

@@ -10,7 +10,8 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     summary: "words of the Penn Treebank, two layers of 650 LSTM units with dropout 0.5, 39 epochs",
     doc: "\
 As ptb-small with `--preset zaremba-medium`: 20 streams, 35 steps, dropout of one half before, between and after the layers, the rate divided
-by 1.2 at each epoch after the sixth. Hours of two cores. The published figures are those of TensorFlow's tutorial; the paper itself has 86.2 and 82.7.",
+by 1.2 at each epoch after the sixth. Hours of two cores. The published figures are those of TensorFlow's tutorial; the paper
+itself has 86.2 and 82.7.",
     lengths: None,
     run: |options, log| run(&RECIPE, options, log),
 };
