@@ -17,6 +17,7 @@
 
 pub mod atomic;
 pub mod cell;
+mod cell_options;
 mod error;
 pub mod model;
 pub mod sample;
