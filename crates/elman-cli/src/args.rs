@@ -271,10 +271,11 @@ Examples
   elman describe gru --hidden 512 --input 128 --notation uts
   elman describe lstm-peephole --latex > peephole.tex
   elman describe lstm --graph svg > lstm.svg
+  elman describe jordan:output-activation=tanh,bias=off      a cell with options: docs/training.md
   elman describe lstm > my.cell      a file to change: describe my.cell, train char-lm --cell my.cell
   elman describe lstm --graph dot | dot -Tpdf -o lstm.pdf")]
 pub struct Describe {
-    /// The cell: a name that `elman cells` lists, or a file of equations (`.cell`, or a path with a folder)
+    /// The cell: a name that `elman cells` lists, with options or without, or a file of equations (`.cell`, or a path with a folder)
     #[arg(value_name = "CELL")]
     pub cell: String,
     /// H, the hidden width

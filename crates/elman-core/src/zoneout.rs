@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// let layer = Layer::new(cell, Sizes::new(1, 2)).unwrap();
 /// assert_eq!(layer.feeds(), [(2, Some(0.05)), (2, Some(0.5))]); // of h and of c
 /// assert_eq!(layer.parameters(), Layer::new(lstm(), Sizes::new(1, 2)).unwrap().parameters());
-/// assert_eq!(layer.cell().spec().name, "lstm(zoneout=0.05, zoneout-cell=0.5)");
+/// assert_eq!(layer.cell().spec().name, "lstm:zoneout=0.05,zoneout-cell=0.5");
 /// let wrong = Zoneout { output: 1.5, others: 0.0 }.around(lstm()).unwrap_err();
 /// assert_eq!(wrong.to_string(), "zoneout is 1.5; it must be from 0 to below 1");
 /// ```
@@ -90,15 +90,12 @@ impl Zoneout {
         Ok(Arc::new(Zoned { spec, stages }))
     }
 
-    /// `lstm(zoneout=0.05, zoneout-cell=0.5)`.
+    /// `lstm:zoneout=0.05,zoneout-cell=0.5`.
     fn name(self, cell: &str) -> String {
         let options = [("zoneout", self.output), ("zoneout-cell", self.others)];
         let options = options.iter().filter(|(_, p)| *p > 0.0).map(|(option, p)| format!("{option}={p}"));
-        let options = options.collect::<Vec<_>>().join(", ");
-        match cell.strip_suffix(')') {
-            Some(open) => format!("{open}, {options})"),
-            None => format!("{cell}({options})"),
-        }
+        let options = options.collect::<Vec<_>>().join(",");
+        format!("{cell}{}{options}", if cell.contains(':') { ',' } else { ':' })
     }
 }
 

@@ -145,5 +145,7 @@ fn probabilities_have_a_range() {
 #[test]
 fn it_is_described_like_any_cell() {
     let text = elman_core::describe::text(&Layer::new(zoned("lstm"), SIZES).unwrap(), Default::default()).unwrap();
-    assert!(text.contains("lstm(zoneout=0.25, zoneout-cell=0.5)"), "{text}");
+    assert!(text.starts_with("lstm:zoneout=0.25,zoneout-cell=0.5\n"), "{text}");
+    // What the cell makes has a prime, what is carried has none.
+    assert!(text.contains("h_t = keep_h_t ⊙ h_{t-1} + (1 − keep_h_t) ⊙ h′_t"), "{text}");
 }

@@ -19,6 +19,7 @@
 pub mod analysis;
 pub mod atomic;
 pub mod cell;
+mod cell_options;
 mod error;
 pub mod model;
 pub mod sample;

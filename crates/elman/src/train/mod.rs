@@ -7,6 +7,8 @@ pub mod constraint;
 pub mod early_stopping;
 pub mod gradient_noise;
 pub mod optimiser;
+#[cfg(test)]
+mod options_test;
 pub mod rate_finder;
 pub mod schedule;
 pub mod trainer;
