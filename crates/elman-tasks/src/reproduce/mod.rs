@@ -18,6 +18,7 @@ mod agreement;
 mod dendrogram;
 mod elman_1990;
 mod hopfield;
+mod online;
 mod reber;
 mod temporal_order;
 mod tomita;
@@ -32,6 +33,7 @@ pub const REGISTRY: &[Experiment] = &[
     temporal_order::EXPERIMENT,
     tomita::EXPERIMENT,
     hopfield::EXPERIMENT,
+    online::EXPERIMENT,
 ];
 
 /// An experiment of a paper.

@@ -9,7 +9,7 @@ use elman_core::Layer;
 use elman_core::algebra::Element;
 
 /// The sparse one-step approximation SnAp-1 (Menick, Elsen, Evci, Osindero, Simonyan & Graves, "Practical real time recurrent learning with a sparse
-/// approximation", 2020): of P ← J P + ∂s/∂θ only those elements are kept that ∂s/∂θ itself has.
+/// approximation", ICLR 2021): of P ← J P + ∂s/∂θ only those elements are kept that ∂s/∂θ itself has.
 ///
 /// A row of parameters of a gate is then kept for the units that its own unit writes, one or two numbers a parameter for most cells, and the cost is that
 /// of a step. The gradient is **biased**: what reaches the state through other units' memory is lost. It is exact where J is diagonal (`indrnn`,
