@@ -1,11 +1,13 @@
-//! Learning from a stream that changes, in constant memory: the error before and after each change beside a frozen model, the speed, and the resident memory.
+//! Learning from a stream that changes, in constant memory: the error before and after each change beside a frozen model, the speed, and the resident
+//! memory.
 //!
 //! ```text
 //! cargo run --release -p elman-tasks --example online [-- CELL [METHOD [STEPS]]]
 //! ```
 //!
-//! CELL is a registered cell (elman by default, 32 units), METHOD one of rtrl, snap1, uoro, truncated (rtrl), STEPS the length of the stream (200,000). The stream is a
-//! resonance whose frequency changes every 20,000 steps; the frozen model is the same one after the first frequency. Errors are mean squared ones over the least possible.
+//! CELL is a registered cell (elman by default, 32 units), METHOD one of rtrl, snap1, uoro, truncated (rtrl), STEPS the length of the stream
+//! (200,000). The stream is a resonance whose frequency changes every 20,000 steps; the frozen model is the same one after the first frequency.
+//! Errors are mean squared ones over the least possible.
 
 use elman::online::{Input, Method, Online, OnlineConfig, OnlineError, Target};
 use elman::{Sizes, cells};

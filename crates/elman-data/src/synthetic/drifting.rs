@@ -4,9 +4,9 @@ use super::Random;
 
 /// A resonance whose frequency is drawn anew every so many steps: x_t = 2 r cos(ω) x_{t-1} - r² x_{t-2} + e_t.
 ///
-/// An autoregressive process of second order with poles r e^{±iω}; e is uniform with the variance that makes that of x 1. Who knows ω predicts the next value
-/// with the mean squared error [`Sample::noise`], and nobody does better; who always answers 0 has 1. ω is uniform in 0.2 to 2.8 radians a step, and at least 0.5
-/// away from the former one.
+/// An autoregressive process of second order with poles r e^{±iω}; e is uniform with the variance that makes that of x 1. Who knows ω predicts the
+/// next value with the mean squared error [`Sample::noise`], and nobody does better; who always answers 0 has 1. ω is uniform in 0.2 to 2.8 radians a
+/// step, and at least 0.5 away from the former one.
 ///
 /// ```
 /// use elman_data::synthetic::drifting::Drifting;

@@ -10,13 +10,14 @@ use elman_data::synthetic::drifting::Drifting;
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "online",
     file: "online",
-    paper: "Williams & Zipser 1989; Tallec & Ollivier 2017; Menick et al. 2020",
+    paper: "Williams & Zipser 1989; Tallec & Ollivier 2017; Menick et al. 2021",
     summary: "one step ahead on a resonance whose frequency changes: exact RTRL, SnAp-1 and UORO, which learn at every step",
     doc: "\
-A resonance (an autoregressive process of second order with poles at radius 0.95, variance 1) gets another frequency every 10,000 steps, ten times. A GRU of 16 units with
-the reset after the product sees one value and predicts the next; it learns from each by Adam at a rate of 0.003, clipped at norm 1, in constant memory. One network is frozen after the first
-frequency. Figures are mean squared errors over the least that is possible, which the signal's noise sets: over the 1,000 steps after each change, and over the last 2,000 before the next.
-The task is not one of the papers; there is no published figure.",
+A resonance (an autoregressive process of second order with poles at radius 0.95, variance 1) gets another frequency every 10,000 steps, ten times. A
+GRU of 16 units with the reset after the product sees one value and predicts the next; it learns from each by Adam at a rate of 0.003, clipped at norm
+1, in constant memory. One network is frozen after the first frequency. Figures are mean squared errors over the least that is possible, which the
+signal's noise sets: over the 1,000 steps after each change, and over the last 2,000 before the next. The task is not one of the papers; there is no
+published figure.",
     lengths: None,
     run,
 };
