@@ -24,6 +24,7 @@ mod ladder;
 mod penn_treebank;
 mod ptb_medium;
 mod ptb_small;
+mod online;
 mod reber;
 mod temporal_order;
 mod tomita;
@@ -42,6 +43,7 @@ pub const REGISTRY: &[Experiment] = &[
     hopfield::EXPERIMENT,
     ptb_small::EXPERIMENT,
     ptb_medium::EXPERIMENT,
+    online::EXPERIMENT,
 ];
 
 /// An experiment of a paper.

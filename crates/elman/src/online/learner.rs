@@ -179,8 +179,8 @@ impl OnlineConfig {
 /// One recurrent layer and a linear readout that learn at every sample, in constant memory.
 ///
 /// [`predict`](Online::predict) takes the next input, [`correct`](Online::correct) the target of the last prediction as soon as it is known;
-/// [`learn`](Online::learn) is both. Targets may be missing. The influence was made with the parameters of the past: while they change it is that of a network which
-/// changed along the way, close to exact for small rates (Williams & Zipser 1989).
+/// [`learn`](Online::learn) is both. Targets may be missing. The influence was made with the parameters of the past: while they change it is that of
+/// a network which changed along the way, close to exact for small rates (Williams & Zipser 1989).
 ///
 /// ```
 /// use elman::online::{Input, OnlineConfig, Target};

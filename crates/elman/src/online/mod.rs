@@ -1,7 +1,7 @@
 //! Learning at every step, in constant memory: real-time recurrent learning and what approximates it.
 //!
-//! Backpropagation through time waits for the end of a sequence and keeps every step of it. Here the influence of the parameters on the state goes forward with the
-//! state instead: P = ds/dθ, P ← J P + ∂s/∂θ, and each step's loss has its gradient at once, Pᵀ ∂L/∂s. Nothing grows with time.
+//! Backpropagation through time waits for the end of a sequence and keeps every step of it. Here the influence of the parameters on the state goes
+//! forward with the state instead: P = ds/dθ, P ← J P + ∂s/∂θ, and each step's loss has its gradient at once, Pᵀ ∂L/∂s. Nothing grows with time.
 //!
 //! * [`LinearStep`]: a layer's step with its derivatives, read from the cell's equations;
 //! * [`Rtrl`]: exact; [`Sparse`]: SnAp-1, biased, and the truncated rule of the first LSTM; [`Uoro`]: unbiased with a variance.

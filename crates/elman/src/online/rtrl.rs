@@ -14,8 +14,8 @@ use std::ops::Range;
 /// P = ds/dθ (S, N) is carried forward, P ← J P + ∂s/∂θ, and the gradient of a step's loss is Pᵀ ∂L/∂s. With parameters that do not change, the
 /// sum over the steps is the gradient of backpropagation through time, to rounding. S is the width of all carried values, N the number of parameters.
 ///
-/// S N numbers are kept. J P takes S · S_W · N multiply-adds, where S_W counts the values that a matrix multiplies; values that are only read pointwise, such as
-/// an LSTM's c, take one each. ∂s/∂θ is never formed: what its structure leaves zero is not touched.
+/// S N numbers are kept. J P takes S · S_W · N multiply-adds, where S_W counts the values that a matrix multiplies; values that are only read
+/// pointwise, such as an LSTM's c, take one each. ∂s/∂θ is never formed: what its structure leaves zero is not touched.
 ///
 /// P stands in the engine's panels of columns, each of which is multiplied while it is in the cache.
 ///

@@ -25,8 +25,8 @@ impl OnlineConfig {
     /// A learner that goes on where [`Online::save`] left one.
     ///
     /// # Errors
-    /// As [`OnlineConfig::init`]; the file cannot be read, is damaged, or is of another definition (rate, clipping, initialisation and seed may differ; the
-    /// random numbers go on).
+    /// As [`OnlineConfig::init`]; the file cannot be read, is damaged, or is of another definition (rate, clipping, initialisation and seed may
+    /// differ; the random numbers go on).
     pub fn resume(&self, path: &Path) -> Result<Online, OnlineError> {
         let mut online = self.init()?;
         let checkpoint = Checkpoint::load(path)?;

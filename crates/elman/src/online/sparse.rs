@@ -9,12 +9,12 @@ use elman_core::Layer;
 use elman_core::algebra::Element;
 
 /// The sparse one-step approximation SnAp-1 (Menick, Elsen, Evci, Osindero, Simonyan & Graves, "Practical real time recurrent learning with a sparse
-/// approximation", 2020): of P ← J P + ∂s/∂θ only those elements are kept that ∂s/∂θ itself has.
+/// approximation", ICLR 2021): of P ← J P + ∂s/∂θ only those elements are kept that ∂s/∂θ itself has.
 ///
-/// A row of parameters of a gate is then kept for the units that its own unit writes, one or two numbers a parameter for most cells, and the cost is that
-/// of a step. The gradient is **biased**: what reaches the state through other units' memory is lost. It is exact where J is diagonal (`indrnn`,
-/// `unit-feedback`, `min-gru`, `min-lstm`). In cells of several stages an early gate reaches every unit within one step; its rows are kept whole, at the cost of
-/// exact RTRL for them.
+/// A row of parameters of a gate is then kept for the units that its own unit writes, one or two numbers a parameter for most cells, and the cost is
+/// that of a step. The gradient is **biased**: what reaches the state through other units' memory is lost. It is exact where J is diagonal (`indrnn`,
+/// `unit-feedback`, `min-gru`, `min-lstm`). In cells of several stages an early gate reaches every unit within one step; its rows are kept whole, at
+/// the cost of exact RTRL for them.
 ///
 /// [`Sparse::truncated`] is the same with errors cut at the gates.
 pub struct Sparse<F> {
@@ -94,11 +94,11 @@ impl<F: Element> Sparse<F> {
         }
     }
 
-    /// The truncated rule of Hochreiter & Schmidhuber ("Long short-term memory", 1997, appendix A.1), with the step that it needs: errors go back in time
-    /// in the cell's carousel alone, and what leaves it through a gate, a cell's input or a peephole (Gers & Schmidhuber 2000) is cut.
+    /// The truncated rule of Hochreiter & Schmidhuber ("Long short-term memory", 1997, appendix A.1), with the step that it needs: errors go back in
+    /// time in the cell's carousel alone, and what leaves it through a gate, a cell's input or a peephole (Gers & Schmidhuber 2000) is cut.
     ///
-    /// Two numbers a parameter, and a few operations. The gradient is **biased**: it is the derivative of the network whose gates take h' (and at peepholes c) for
-    /// inputs like x.
+    /// Two numbers a parameter, and a few operations. The gradient is **biased**: it is the derivative of the network whose gates take h' (and at
+    /// peepholes c) for inputs like x.
     ///
     /// # Errors
     /// The cell has no carousel: nothing would be carried.

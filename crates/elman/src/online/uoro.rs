@@ -6,12 +6,12 @@ use super::linear_step::LinearStep;
 use crate::random::Random;
 use elman_core::algebra::Element;
 
-/// Unbiased online recurrent optimisation (Tallec & Ollivier, "Unbiased online recurrent optimization", 2017): P is estimated by one product a bᵀ of a vector
-/// over the state and one over the parameters.
+/// Unbiased online recurrent optimisation (Tallec & Ollivier, "Unbiased online recurrent optimization", 2017): P is estimated by one product a bᵀ of
+/// a vector over the state and one over the parameters.
 ///
-/// With random signs ν (S), independent at each step, a ← ρ₀ J a + ρ₁ ν and b ← b / ρ₀ + (∂s/∂θ)ᵀ ν / ρ₁. The expectation of a bᵀ is P, whatever the factors; ρ₀ = √(‖b‖ / ‖J a‖)
-/// and ρ₁ = √(‖(∂s/∂θ)ᵀ ν‖ / ‖ν‖) make its variance small. The gradient a·d b is **unbiased** and costs what a step does; its **variance** grows with S and with
-/// how long the state remembers, so that learning needs a lower rate.
+/// With random signs ν (S), independent at each step, a ← ρ₀ J a + ρ₁ ν and b ← b / ρ₀ + (∂s/∂θ)ᵀ ν / ρ₁. The expectation of a bᵀ is P, whatever the
+/// factors; ρ₀ = √(‖b‖ / ‖J a‖) and ρ₁ = √(‖(∂s/∂θ)ᵀ ν‖ / ‖ν‖) make its variance small. The gradient a·d b is **unbiased** and costs what a step
+/// does; its **variance** grows with S and with how long the state remembers, so that learning needs a lower rate.
 pub struct Uoro<F> {
     a: Vec<F>,
     b: Vec<F>,
