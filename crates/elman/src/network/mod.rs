@@ -1,8 +1,6 @@
 //! Networks: what is built from recurrent layers and a readout, and those that are no layers: memories.
 
 pub mod bidirectional;
-#[cfg(test)]
-pub(crate) mod check;
 pub mod deep;
 pub mod dense;
 pub mod error;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::network::check::{Numbers, draw, gradients, numbers, with};
+use crate::network::testing::{Numbers, gradients, numbers, tensor, with};
 use crate::recurrent::RecurrentConfig;
 use burn::tensor::Device;
 use elman_core::Sizes;
@@ -23,9 +23,9 @@ fn assert_near(got: &[f64], want: &[f64]) {
 fn all_at_once_in_chunks_and_one_by_one_give_the_same_outputs_and_gradients() {
     let device = Device::flex().autodiff();
     let network = network(&device);
-    let x = draw([T, B, 2], "x", &device);
-    let targets = draw([T, B, 4], "targets", &device);
-    let first = draw([B, 4], "first", &device);
+    let x = tensor([T, B, 2], "x", &device);
+    let targets = tensor([T, B, 4], "targets", &device);
+    let first = tensor([B, 4], "first", &device);
     // By hand: one step after another, the state replaced by the target.
     let mut state = first.clone();
     let mut by_hand = Vec::new();

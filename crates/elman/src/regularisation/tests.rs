@@ -51,9 +51,9 @@ fn options(random: &mut Random) -> Options<'_> {
 
 /// Parameters in f64 by name.
 fn parameters(rnn: &Recurrent) -> BTreeMap<String, (Vec<usize>, Vec<f64>)> {
-    let shapes = export(rnn).into_iter().map(|p| p.shape);
-    let all = crate::network::testing::all(rnn, None);
-    all.into_iter().zip(shapes).map(|((name, values), shape)| (name, (shape, values))).collect()
+    let mut values = crate::network::testing::parameters(rnn);
+    let with_shape = |p: Named| (p.name.clone(), (p.shape, values.remove(&p.name).expect("the same parameters")));
+    export(rnn).into_iter().map(with_shape).collect()
 }
 
 fn close(found: &[f64], want: &[f64], what: &str) {

@@ -16,7 +16,7 @@ impl BatchSource<TokenBatch> for Text {
         let fresh = self.0 == 0;
         let (ids, targets) = ((0..24).map(token).collect(), (4..28).map(token).collect());
         self.0 += 1;
-        Ok(TokenBatch { ids, targets, batch: 4, lengths: None, fresh })
+        Ok(TokenBatch { ids, targets, batch: 4, lengths: None, fresh, carry: None })
     }
     fn cursor(&self) -> String {
         self.0.to_string()

@@ -1,5 +1,5 @@
 use super::*;
-use crate::network::check::{Numbers, gradients, numbers, parameters, with};
+use crate::network::testing::{Numbers, gradients, numbers, parameters, with};
 use crate::network::{LanguageModel, LanguageModelConfig};
 use crate::random::Random;
 use crate::recurrent::{Recurrent, RecurrentConfig};
