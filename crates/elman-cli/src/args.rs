@@ -35,9 +35,12 @@ pub enum Command {
     Sample(Sample),
     Cells(List),
     Inits(List),
+    Inspect(Inspect),
     Reproduce(Reproduce),
     Tasks(List),
     Describe(Describe),
+    Paths(Paths),
+    Unroll(Unroll),
 }
 
 /// Train a network, or go on training it.
@@ -175,6 +178,43 @@ pub struct Sample {
     pub threads: usize,
 }
 
+/// Look into a trained model: where its gradient goes, whether it vanishes or explodes, what gates and units do.
+#[derive(Args)]
+#[command(after_long_help = "\
+Writes DIR/inspect/report.html, a page with figures that needs nothing else, and the same numbers as report.json.
+The run's network is compared with itself before training. docs/inspect.md explains every figure.
+
+Examples
+  elman inspect runs/char-lm-1
+  elman inspect runs/char-lm-1 --data book.txt --length 5000 --out book
+  elman inspect runs/char-lm-1 --export states.npz      every state and gate of every step, for numpy.load")]
+pub struct Inspect {
+    /// The run's directory
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// A text to read from its beginning [default: the run's held-out part]
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Characters to read [default: 1000, or all of a shorter text]
+    #[arg(long, value_name = "N")]
+    pub length: Option<usize>,
+    /// Where the report goes [default: DIR/inspect]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Write every state and gate of every step instead of the report: a file ending in .safetensors or .npz
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    pub export: Option<PathBuf>,
+    /// Use the model with the lowest held-out loss instead of the last
+    #[arg(long)]
+    pub best: bool,
+    /// Print the numbers as one JSON object on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Threads; 0 means all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+}
+
 /// List what there is.
 #[derive(Args)]
 pub struct List {
@@ -231,10 +271,11 @@ Examples
   elman describe gru --hidden 512 --input 128 --notation uts
   elman describe lstm-peephole --latex > peephole.tex
   elman describe lstm --graph svg > lstm.svg
+  elman describe jordan:output-activation=tanh,bias=off      a cell with options: docs/training.md
   elman describe lstm > my.cell      a file to change: describe my.cell, train char-lm --cell my.cell
   elman describe lstm --graph dot | dot -Tpdf -o lstm.pdf")]
 pub struct Describe {
-    /// The cell: a name that `elman cells` lists, or a file of equations (`.cell`, or a path with a folder)
+    /// The cell: a name that `elman cells` lists, with options or without, or a file of equations (`.cell`, or a path with a folder)
     #[arg(value_name = "CELL")]
     pub cell: String,
     /// H, the hidden width
@@ -255,6 +296,56 @@ pub struct Describe {
     /// Whose letters: elman, or those of the lecture decks sharif, jhu, uts, oslo
     #[arg(long, value_name = "NAME", default_value = "elman")]
     pub notation: String,
+}
+
+/// Show which paths of the gradient truncated backpropagation through time keeps.
+#[derive(Args)]
+#[command(after_long_help = "\
+Every k1 steps there is an update; its gradient is that of the losses of these steps, followed back through
+the last k2 steps. A line is a loss, a column a step that it may reach.
+
+Examples
+  elman paths --steps 12 --k1 4               k2 = k1: what most programs do
+  elman paths --steps 12 --k1 1 --k2 5        the last five steps for every loss
+  elman paths --steps 12 --k1 4 --k2 8 --svg > paths.svg")]
+pub struct Paths {
+    /// T, the length of the sequence
+    #[arg(long, value_name = "T", default_value_t = 12)]
+    pub steps: usize,
+    /// Steps between updates [default: T, full backpropagation]
+    #[arg(long, value_name = "N")]
+    pub k1: Option<usize>,
+    /// Steps that the gradient goes through, at least k1 [default: k1]
+    #[arg(long, value_name = "N")]
+    pub k2: Option<usize>,
+    /// A picture instead of text
+    #[arg(long)]
+    pub svg: bool,
+}
+
+/// Draw a cell unrolled over time, with its inputs, outputs, targets and losses.
+#[derive(Args)]
+#[command(after_long_help = "\
+Shapes: one-to-one, one-to-many (a caption for a picture), many-to-one (the mood of a sentence), many-to-many
+(a label for each step), encoder-decoder (a translation). Without --svg the graph is printed in the language of
+Graphviz. `elman describe CELL --graph svg` draws what is inside one step.
+
+Examples
+  elman unroll lstm --length 4 --shape many-to-one --svg lstm.svg
+  elman unroll gru --shape encoder-decoder | dot -Tpdf -o gru.pdf")]
+pub struct Unroll {
+    /// The cell: a name that `elman cells` lists, or a file of equations (`.cell`, or a path with a folder)
+    #[arg(value_name = "CELL")]
+    pub cell: String,
+    /// Steps; of an encoder and decoder, of each [default: 4; 1 for one-to-one]
+    #[arg(long, value_name = "N")]
+    pub length: Option<usize>,
+    /// Which steps have an input and which an output
+    #[arg(long, value_name = "NAME", default_value = "many-to-many")]
+    pub shape: String,
+    /// Write a picture instead of printing the graph
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
 }
 
 /// How weights are kept.

@@ -6,7 +6,9 @@ mod describe;
 mod eval;
 mod failure;
 mod inits;
+mod inspect;
 mod output;
+mod paths;
 mod progress;
 mod reproduce;
 mod sample;
@@ -14,6 +16,7 @@ mod setting_flags;
 mod signals;
 mod tasks;
 mod train;
+mod unroll;
 
 use args::{Arguments, Command};
 use clap::Parser;
@@ -39,9 +42,12 @@ fn main() -> ExitCode {
         Command::Sample(command) => sample::run(&command),
         Command::Cells(command) => cells::run(&command),
         Command::Inits(command) => inits::run(&command),
+        Command::Inspect(command) => inspect::run(&command),
         Command::Reproduce(command) => reproduce::run(&command),
         Command::Tasks(command) => tasks::run(&command),
         Command::Describe(command) => describe::run(&command),
+        Command::Paths(command) => paths::run(&command),
+        Command::Unroll(command) => unroll::run(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -171,3 +171,19 @@ fn a_run_without_held_out_part_is_scored_on_a_text_only() {
     run(["eval", &dir]).fails(2, &["held-out part has 0 character(s)", "--data"]);
     finish(elman().args(["eval", &dir, "--data"]).arg(place.path("text.txt"))).ok();
 }
+
+#[test]
+fn truncations_that_make_no_sense() {
+    for (arguments, message) in [
+        (["--k1", "0"].as_slice(), "k1 is 0; it must be at least 1"),
+        (&["--k1", "2", "--k2", "0"], "k2 is 0; it must be at least 1"),
+        (&["--k1", "4", "--k2", "3"], "k2 is 3 and k1 is 4; k2 must be at least k1"),
+        (&["--steps", "0"], "--steps: it is 0; it must be from 1 to 100"),
+    ] {
+        finish(elman().arg("paths").args(arguments)).fails(2, &[message]);
+    }
+    let shown = finish(elman().args(["paths", "--steps", "6", "--k1", "1", "--k2", "3"])).ok();
+    assert!(shown.out.starts_with("k1 = 1, k2 = 3, T = 6: 15 of 21 paths"), "{}", shown.out);
+    let svg = finish(elman().args(["paths", "--svg"])).ok();
+    assert!(svg.out.starts_with("<svg ") && svg.out.ends_with("</svg>\n"));
+}

@@ -68,6 +68,9 @@ pub struct StageSpec {
     pub unit_ranges: &'static [Option<(f64, f64)>],
     /// Inputs with one number a step and a unit (noise, zoneout masks).
     pub feeds: &'static [&'static str],
+    /// For each of these, the probability with which it is 1 while training, and 0 otherwise; evaluation takes the probability itself, its
+    /// mean. `None`, or no entry: the caller gives it.
+    pub feed_probabilities: &'static [Option<f64>],
     /// Values written.
     pub writes: &'static [&'static str],
 }
@@ -76,6 +79,11 @@ impl StageSpec {
     /// Number of arguments of the stage's equations.
     pub const fn arguments(&self) -> usize {
         self.gates.len() + self.reads.len() + self.units.len() + self.feeds.len()
+    }
+
+    /// The arguments whose gradients are added to what is there: reads and units. Those of gates and feeds are stored.
+    pub(crate) fn accumulated(&self) -> core::ops::Range<usize> {
+        self.gates.len()..self.gates.len() + self.reads.len() + self.units.len()
     }
 }
 
@@ -269,6 +277,7 @@ macro_rules! cell {
                         units: &[$($(stringify!($unit)),+)?],
                         unit_ranges: &[$($($crate::__cell_range!($($low, $high)?)),+)?],
                         feeds: &[$($(stringify!($feed)),+)?],
+                        feed_probabilities: &[],
                         writes: &[$(stringify!($write)),+],
                     }
                 ),+],

@@ -379,6 +379,14 @@ impl Layer {
         self.cell.spec().stages[block.stage].unit_ranges[block.gate]
     }
 
+    /// For each feed, in the order of [`Sequence::feeds`](crate::engine::Sequence::feeds): the width of its stage and its probability, see
+    /// [`StageSpec::feed_probabilities`](crate::cell::StageSpec::feed_probabilities).
+    pub fn feeds(&self) -> Vec<(usize, Option<f64>)> {
+        let stages = self.cell.spec().stages.iter().zip(&self.stages);
+        let probability = |spec: &crate::cell::StageSpec, f: usize| spec.feed_probabilities.get(f).copied().flatten();
+        stages.flat_map(|(spec, stage)| (0..stage.feeds).map(move |f| (stage.width, probability(spec, f)))).collect()
+    }
+
     /// Index into [`values`](Layer::values) of each carried value; states are taken and returned in this order.
     pub fn carried(&self) -> &[usize] {
         &self.carried

@@ -11,8 +11,10 @@ pub mod layer;
 mod no_bias;
 pub mod testing;
 pub mod text_cell;
+mod zoneout;
 
 pub use algebra::Real;
 pub use cell::{Cell, CellSpec};
 pub use layer::{Layer, LayerError, Sizes};
 pub use no_bias::without_bias;
+pub use zoneout::Zoneout;

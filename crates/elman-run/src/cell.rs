@@ -1,9 +1,21 @@
-//! What stands for a cell in settings and files: a registered name, or the whole text of a cell of its own.
+//! What stands for a cell in settings and files: a registered name, one with options, or the whole text of a cell of its own.
+//!
+//! Options stand behind the name: `lstm:zoneout=0.05,zoneout-cell=0.5`, `elman:activation=relu,bias=off`, `leaky-fixed:alpha=0.3`.
+//!
+//! | option | of | values |
+//! | --- | --- | --- |
+//! | `bias` | every cell | `off`: gates without biases; `on` |
+//! | `zoneout` | every cell | the probability with which a unit of the output keeps its value, see [`Zoneout`](elman_core::Zoneout) |
+//! | `zoneout-cell` | cells that carry more than their output | the same for the other carried values |
+//! | `activation` | `elman`, `jordan`, `output-feedback` | of the hidden state: `tanh`, `sigmoid`, `relu`, `identity` |
+//! | `output-activation` | `jordan`, `output-feedback`, `lstm-peephole` | of the output, the same |
+//! | `input-activation` | `lstm-peephole` | of what the input gate lets in, the same |
+//! | `alpha` | `leaky-fixed` | the share that is kept, 0 to 1 |
 //!
 //! A file of equations is read once; from then on its text goes wherever a name would go: into `config.toml`, into the model and the
 //! checkpoint. So a run needs the file no more, and one that goes on notices other equations.
 
-use crate::{Error, nearest};
+use crate::{Error, cell_options, nearest};
 use elman_core::text_cell::{MAX_BYTES, TextCell, TextCellError};
 use elman_core::{Cell, cells};
 use std::borrow::Cow;
@@ -17,11 +29,12 @@ fn is_text(cell: &str) -> bool {
     cell.contains('\n')
 }
 
-/// The cell of a registered name or of a text.
+/// The cell of a registered name, of one with options, or of a text.
 ///
 /// ```
 /// use elman_run::cell;
 /// assert_eq!(cell::make("lstm")?.spec().output, "h");
+/// assert_eq!(cell::make("lstm:zoneout=0.1")?.spec().stages[0].feeds, ["keep_h"]);
 /// let own = "mine\nForward\n  h_t = tanh(W_hx x_t + W_hh h_{t-1} + b_h)\n";
 /// assert_eq!(cell::make(own)?.spec().name, "mine");
 /// assert_eq!(cell::title(own), "mine");
@@ -29,24 +42,32 @@ fn is_text(cell: &str) -> bool {
 /// ```
 ///
 /// # Errors
-/// There is no such name, or the text is no cell.
+/// There is no such name, an option is wrong, or the text is no cell.
 pub fn make(cell: &str) -> Result<Arc<dyn Cell>, Error> {
     if is_text(cell) {
         return Ok(TextCell::parse(cell).map_err(|source| Error::CellText { origin: title(cell).into(), source })?);
+    }
+    if cell_options::has_options(cell) {
+        return cell_options::make(cell);
     }
     let entry = cells::find(cell).ok_or_else(|| crate::model::unknown_cell(cell))?;
     Ok((entry.make)())
 }
 
-/// What a user gives for a cell: a registered name, the path of a file of equations, or (from a configuration) a text. The result is
+/// What a user gives for a cell: a registered name, one with options, the path of a file of equations, or (from a configuration) a text. The result is
 /// a name or a text, and makes a cell.
 ///
 /// # Errors
-/// There is no such name or file, or the text is no cell.
+/// There is no such name or file, an option is wrong, or the text is no cell.
 pub fn read(given: &str) -> Result<String, Error> {
     if is_text(given) || cells::find(given).is_some() {
         make(given)?;
         return Ok(given.to_string());
+    }
+    if cell_options::has_options(given) && !given.ends_with(".cell") {
+        let tidy = cell_options::tidy(given)?;
+        make(&tidy)?;
+        return Ok(tidy);
     }
     if !given.contains(is_separator) && !given.ends_with(".cell") {
         let near = nearest(given, cells::REGISTRY.iter().map(|entry| entry.name));

@@ -53,6 +53,14 @@ pub enum Error {
         /// The nearest known name, or how to list them.
         advice: String,
     },
+    /// An option of a cell that it does not have, or that has another range.
+    #[error("cell `{cell}`: {what}")]
+    CellOption {
+        /// The cell as it was given.
+        cell: String,
+        /// What is wrong, and what would be right.
+        what: String,
+    },
     /// The text of a cell that is none: `FILE:LINE:COLUMN: what; what to do`.
     #[error("{origin}:{source}")]
     CellText {

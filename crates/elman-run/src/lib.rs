@@ -3,6 +3,7 @@
 //! * [`Model`]: embedding, stack of layers, readout and [`Vocabulary`], read from one versioned file and written to it.
 //! * [`Stream`]: the model one step at a time, in constant memory.
 //! * [`Scorer`]: how well it predicts a sequence. [`Generator`]: what it writes.
+//! * [`analysis`]: where its gradient goes, what its gates do.
 //!
 //! ```no_run
 //! use elman_core::engine::Engine;
@@ -15,8 +16,10 @@
 //! # Ok::<(), elman_run::Error>(())
 //! ```
 
+pub mod analysis;
 pub mod atomic;
 pub mod cell;
+mod cell_options;
 mod error;
 pub mod model;
 pub mod sample;

@@ -8,16 +8,20 @@ mod error;
 #[macro_use]
 mod language_model;
 pub mod events;
+pub mod inspect;
 pub mod log_file;
 pub mod metrics;
 pub mod observer;
+pub mod paths;
 pub mod plot;
 pub mod reproduce;
 pub mod run_dir;
 pub mod settings;
 pub mod tasks;
+pub mod unroll;
 
 pub use elman::init;
+pub use elman::train::Truncation;
 pub use error::Error;
 pub use observer::{Observer, Plan, Silent, Stop};
 pub use run_dir::RunDir;

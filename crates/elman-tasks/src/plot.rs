@@ -15,13 +15,15 @@ pub struct Curve<'a> {
 /// More points than pixels are drawn on each other.
 const MAX_POINTS: usize = 1500;
 /// Colours that are told apart in grey and by the colour-blind (Okabe & Ito 2008).
-const COLOURS: [RGBColor; 6] = [
+const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+    RGBColor(200, 190, 40),
 ];
 
 /// Draws curves over steps into one picture, with a dashed level line for each of `levels`.
@@ -107,7 +109,7 @@ pub fn draw_over(
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
+            .position(free_corner(&curves, right.max(1.0), bottom, top))
             .background_style(WHITE.mix(0.85))
             .border_style(RGBColor(200, 200, 200))
             .label_font(("sans-serif", 14))
@@ -116,6 +118,25 @@ pub fn draw_over(
         area.present().map_err(wrong)?;
     }
     Ok(svg)
+}
+
+/// The corner in which a legend covers the fewest points.
+fn free_corner(curves: &[(&Curve, Vec<(f64, f64)>)], right: f64, bottom: f64, top: f64) -> SeriesLabelPosition {
+    use SeriesLabelPosition::{LowerLeft, LowerRight, UpperLeft, UpperRight};
+    let covered = |is_right: bool, is_upper: bool| {
+        let inside = |&&(x, y): &&(f64, f64)| {
+            let (x, y) = (x / right, (y - bottom) / (top - bottom));
+            (if is_right { x > 0.7 } else { x < 0.3 }) && (if is_upper { y > 0.5 } else { y < 0.5 })
+        };
+        curves.iter().flat_map(|(_, points)| points).filter(inside).count()
+    };
+    let corners =
+        [(UpperRight, true, true), (UpperLeft, false, true), (LowerLeft, false, false), (LowerRight, true, false)];
+    // The first of the best ones.
+    corners
+        .into_iter()
+        .min_by_key(|&(_, is_right, is_upper)| covered(is_right, is_upper))
+        .map_or(UpperRight, |best| best.0)
 }
 
 /// At most [`MAX_POINTS`] points, each the mean of its neighbours.

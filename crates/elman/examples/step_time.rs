@@ -21,7 +21,14 @@ impl BatchSource<TokenBatch> for Noise {
     fn next_batch(&mut self) -> Result<TokenBatch, String> {
         let n = self.steps * self.batch;
         let mut draw = || (0..n).map(|_| self.random.word() % V as u32).collect::<Vec<u32>>();
-        Ok(TokenBatch { ids: draw().into(), targets: draw(), batch: self.batch, lengths: None, fresh: false })
+        Ok(TokenBatch {
+            ids: draw().into(),
+            targets: draw(),
+            batch: self.batch,
+            lengths: None,
+            fresh: false,
+            carry: None,
+        })
     }
     fn cursor(&self) -> String {
         String::new()

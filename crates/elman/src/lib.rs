@@ -3,6 +3,7 @@
 //! * [`Recurrent`]: one cell, one layer or a stack, as a Burn module: `(y, state) = layer.forward(x, state)`;
 //! * [`init`]: what parameters are before training;
 //! * [`network`]: networks built from it;
+//! * [`regularisation`]: dropout of whole sequences, DropConnect, penalties on activations;
 //! * [`train`]: truncated backpropagation through time, clipping, optimisers, checkpoints that resume to the bit.
 //!
 //! ```
@@ -25,9 +26,11 @@ pub use elman_core::{LayerError, Sizes, cells};
 mod flex;
 pub mod init;
 pub mod network;
+pub mod online;
 pub mod parameters;
 pub mod random;
 pub mod recurrent;
+pub mod regularisation;
 mod runtime;
 pub mod train;
 

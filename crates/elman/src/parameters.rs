@@ -136,6 +136,17 @@ impl Gradient {
             Gradient::Host(values) => values,
         }
     }
+
+    /// The numbers, to be changed: a copy from then on, where the tensor was another's too.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        if let Gradient::Flex(_) = self {
+            *self = Gradient::Host(self.values().to_vec());
+        }
+        match self {
+            Gradient::Host(values) => values,
+            Gradient::Flex(_) => unreachable!("copied above"),
+        }
+    }
 }
 
 /// Takes the gradient of every trained parameter, by path, in the order of the module's fields.

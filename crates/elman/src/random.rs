@@ -53,6 +53,18 @@ impl Random {
         ((-2.0 * u.ln()).sqrt() * (core::f64::consts::TAU * v).cos()) as f32
     }
 
+    /// 1 with probability `p`, else 0.
+    ///
+    /// # Panics
+    /// Unless 0 <= p < 1.
+    pub fn bernoulli(&mut self, p: f64, out: &mut [f32]) {
+        assert!((0.0..1.0).contains(&p), "probability {p} is not in [0, 1)");
+        let threshold = (p * 4294967296.0) as u32;
+        for slot in out {
+            *slot = f32::from(u8::from(self.word() < threshold));
+        }
+    }
+
     /// A dropout mask: 0 with probability `p`, else 1 / (1 - p).
     ///
     /// # Panics
@@ -119,5 +131,8 @@ mod tests {
         let kept = mask.iter().filter(|&&m| m > 0.0).count() as f64 / n as f64;
         assert!((kept - 0.75).abs() < 0.007, "{kept}");
         assert!(mask.iter().all(|&m| m == 0.0 || m == 4.0 / 3.0));
+        random.bernoulli(0.25, &mut mask);
+        let ones = mask.iter().sum::<f32>() / n as f32;
+        assert!((ones - 0.25).abs() < 0.007 && mask.iter().all(|&m| m == 0.0 || m == 1.0), "{ones}");
     }
 }

@@ -9,6 +9,7 @@ use super::lanes::{Isa, LaneTask, Lanes, dispatch};
 use super::{Dual, Element};
 use crate::cell::Column;
 use core::mem::size_of;
+use core::ops::Range;
 use std::cell::RefCell;
 
 /// Rows that an instruction works on at once. A backward pass of some twenty slots then stays in the first cache.
@@ -56,8 +57,8 @@ pub(crate) struct Program {
     instructions: Vec<Instruction>,
     /// For each result, where it is.
     results: Vec<Operand>,
-    /// Results from this one on are added to what is there.
-    added_from: usize,
+    /// These results are added to what is there.
+    added: Range<usize>,
     /// Whether a result is there at all; one that is not is zero, and adds nothing.
     live: Vec<bool>,
 }
@@ -84,15 +85,15 @@ impl Program {
         let steps: Vec<Step> = recording.nodes.iter().copied().map(Step::Node).collect();
         let results: Vec<Option<NodeId>> = recording.outputs.iter().copied().map(Some).collect();
         let inputs = recording.nodes.iter().filter(|node| matches!(node, Node::Argument(_))).count();
-        Program::new(inputs, steps, &results, usize::MAX)
+        Program::new(inputs, steps, &results, 0..0)
     }
 
     /// Their exact backward: from the arguments and the gradient of each of `outputs` results, the gradient of each argument; of
-    /// the first `gates` it is stored, of the others added. `equations` are evaluated on dual numbers, as the compiled kernel does.
+    /// those in `added` (reads and units) it is added, of the others stored. `equations` are evaluated on dual numbers, as the compiled kernel does.
     pub fn backward(
         arguments: usize,
         outputs: usize,
-        gates: usize,
+        added: Range<usize>,
         equations: impl FnOnce(&[RecordedDual]) -> Vec<RecordedDual>,
     ) -> Program {
         // For each output, the gradient's factor for each argument.
@@ -126,10 +127,10 @@ impl Program {
             }
             results.push(sum);
         }
-        Program::new(arguments + outputs, steps, &results, gates)
+        Program::new(arguments + outputs, steps, &results, added)
     }
 
-    fn new(inputs: usize, mut steps: Vec<Step>, results: &[Option<NodeId>], added_from: usize) -> Program {
+    fn new(inputs: usize, mut steps: Vec<Step>, results: &[Option<NodeId>], added: Range<usize>) -> Program {
         let zero = steps.len();
         steps.push(Step::Node(Node::Constant(0.0)));
         let wanted: Vec<NodeId> = results.iter().map(|id| id.unwrap_or(zero)).collect();
@@ -147,7 +148,7 @@ impl Program {
             slots: 0,
             instructions: Vec::new(),
             results: Vec::new(),
-            added_from,
+            added,
             live: results.iter().map(Option::is_some).collect(),
         };
         for (id, step) in steps.iter().enumerate() {
@@ -333,7 +334,7 @@ impl<F: Element> LaneTask<F> for Run<'_, F> {
             }
             for (i, (&result, output)) in program.results.iter().zip(outputs).enumerate() {
                 let from = places[result as usize];
-                let added = i >= program.added_from;
+                let added = program.added.contains(&i);
                 if added && !program.live[i] {
                     continue;
                 }

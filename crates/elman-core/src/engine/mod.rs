@@ -18,6 +18,7 @@ mod input_gradients;
 mod memory;
 mod mixed;
 mod normaliser;
+mod panel;
 pub(crate) mod product;
 pub mod readout;
 mod recompute;

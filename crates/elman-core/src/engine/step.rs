@@ -44,7 +44,8 @@ impl<F: Element> Stepper<F> {
     /// ids, and the table is folded into the input product.
     ///
     /// # Panics
-    /// Where a slice does not have the length that the layer asks, `batch` is 0, or the cell has feeds.
+    /// Where a slice does not have the length that the layer asks, `batch` is 0, or the cell has feeds without a probability; the others
+    /// are at their means.
     #[track_caller]
     pub fn new(engine: &Arc<Engine>, layer: &Layer, params: &[&[F]], batch: usize, table: Option<&[F]>) -> Self {
         Stepper::with_weights(engine, layer, params, batch, table, WeightFormat::Full)
@@ -66,7 +67,10 @@ impl<F: Element> Stepper<F> {
     ) -> Self {
         let input = layer.sizes().input;
         let zeros = vec![F::constant(0.0); batch * input];
-        let seq = Sequence::new(1, batch, Input::Dense(&zeros));
+        let means = layer.feeds().into_iter().filter_map(|(width, p)| Some((width, p?)));
+        let means: Vec<Vec<F>> = means.map(|(width, p)| vec![F::constant(p); batch * width]).collect();
+        let feeds = means.iter().map(Vec::as_slice).collect();
+        let seq = Sequence { feeds, ..Sequence::new(1, batch, Input::Dense(&zeros)) };
         seq.check(layer, params);
         let mut ws = Workspace::new();
         ws.prepare(layer, engine.isa, None, &seq);

@@ -105,7 +105,7 @@ impl TextCell {
             let recording = expression::record(spec.arguments(), |args| equations.eval(args));
             let forward = Program::forward(&recording);
             let dual = |args: &[_]| equations.eval(args);
-            let backward = Program::backward(spec.arguments(), spec.writes.len(), spec.gates.len(), dual);
+            let backward = Program::backward(spec.arguments(), spec.writes.len(), spec.accumulated(), dual);
             Stage { equations, forward, backward }
         });
         let cell = TextCell { spec: staged.spec, stages: stages.collect() };

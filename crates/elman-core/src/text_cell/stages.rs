@@ -334,6 +334,7 @@ fn one_stage(
         units: leaked(units.iter().map(|&u| leak(&resolved.units[u].name.joined())).collect()),
         unit_ranges: leaked(units.iter().map(|&u| range(&resolved.units[u].name)).collect()),
         feeds: &[],
+        feed_probabilities: &[],
         writes: leaked(writes.iter().map(|&l| leak(&items[stage[l]].name)).collect()),
     };
     Ok((spec, gates, Equations { lines, outputs: writes }))

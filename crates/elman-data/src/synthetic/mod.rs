@@ -2,6 +2,7 @@
 
 pub mod adding;
 pub mod agreement;
+pub mod drifting;
 pub mod elman_grammar;
 mod random;
 pub mod reber;

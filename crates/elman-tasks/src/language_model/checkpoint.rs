@@ -3,7 +3,7 @@
 use super::material::Material;
 use crate::Error;
 use elman::network::LanguageModel;
-use elman::train::{Checkpoint, CheckpointError, Trainer};
+use elman::train::{Checkpoint, CheckpointError, Overlapping, Trainer};
 use elman_run::ModelConfig;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -24,8 +24,14 @@ pub struct Progress {
     pub losses: u64,
     /// Largest gradient norm since then, as bits.
     norm: u64,
+    /// Of these steps, those whose gradient was clipped.
+    #[serde(default)]
+    clipped: u64,
     /// Lowest held-out loss, as bits.
     best: u64,
+    /// Held-out losses since it.
+    #[serde(default)]
+    pub since_best: u64,
     /// Lengths of the growing files.
     pub metrics: u64,
     /// As above.
@@ -37,21 +43,23 @@ impl Progress {
     pub fn new() -> Progress {
         let zero = 0f64.to_bits();
         let best = f64::INFINITY.to_bits();
-        Progress { loss: zero, losses: 0, norm: zero, best, metrics: 0, samples: 0 }
+        Progress { loss: zero, losses: 0, norm: zero, clipped: 0, best, since_best: 0, metrics: 0, samples: 0 }
     }
 
     /// Another step's loss and gradient norm.
-    pub fn add(&mut self, nats: f64, norm: f64) {
+    pub fn add(&mut self, nats: f64, norm: f64, clipped: bool) {
         self.loss = (f64::from_bits(self.loss) + nats).to_bits();
         self.losses += 1;
+        self.clipped += u64::from(clipped);
         self.norm = f64::from_bits(self.norm).max(norm).to_bits();
     }
 
-    /// Mean loss and largest norm since the last call of this.
-    pub fn take(&mut self) -> Option<(f64, f64)> {
-        let result = (f64::from_bits(self.loss) / self.losses as f64, f64::from_bits(self.norm));
+    /// Mean loss, largest norm and share of clipped steps since the last call of this.
+    pub fn take(&mut self) -> Option<(f64, f64, f64)> {
+        let count = self.losses as f64;
+        let result = (f64::from_bits(self.loss) / count, f64::from_bits(self.norm), self.clipped as f64 / count);
         let any = self.losses > 0;
-        (self.loss, self.losses, self.norm) = (0f64.to_bits(), 0, 0f64.to_bits());
+        (self.loss, self.losses, self.norm, self.clipped) = (0f64.to_bits(), 0, 0f64.to_bits(), 0);
         any.then_some(result)
     }
 
@@ -61,6 +69,7 @@ impl Progress {
         if better {
             self.best = nats.to_bits();
         }
+        self.since_best = if better { 0 } else { self.since_best + 1 };
         better
     }
 
@@ -76,11 +85,11 @@ pub fn save(
     progress: &Progress,
     config: &ModelConfig,
     trainer: &Trainer<LanguageModel>,
-    material: &Material,
+    source: &Overlapping<Material>,
 ) -> Result<(), Error> {
     let note = Note { progress: progress.clone(), config: config.clone() };
     let note = serde_json::to_string(&note).map_err(|error| Error::Failed(error.to_string()))?;
-    trainer.save(material, &note, path).map_err(|error| match error {
+    trainer.save(source, &note, path).map_err(|error| match error {
         CheckpointError::Io { source, .. } => Error::Failed(format!(
             "{}: cannot be written ({source}); the former checkpoint is unchanged: make room, then go on with --resume",
             path.display()
@@ -94,7 +103,7 @@ pub fn load(
     path: &Path,
     config: &ModelConfig,
     trainer: &mut Trainer<LanguageModel>,
-    material: &mut Material,
+    source: &mut Overlapping<Material>,
 ) -> Result<Progress, Error> {
     let refused = |error: CheckpointError| match error {
         CheckpointError::Io { source, .. } => Error::unreadable(path, source),
@@ -112,7 +121,7 @@ pub fn load(
             note.config
         )));
     }
-    trainer.restore(checkpoint, material).map_err(refused)?;
+    trainer.restore(checkpoint, source).map_err(refused)?;
     Ok(note.progress)
 }
 
@@ -124,12 +133,12 @@ mod tests {
     fn means_and_maxima_come_back_to_the_bit() {
         let mut progress = Progress::new();
         assert_eq!(progress.take(), None);
-        progress.add(0.1, 3.0);
-        progress.add(0.2, 1.0);
+        progress.add(0.1, 3.0, true);
+        progress.add(0.2, 1.0, false);
         let text = serde_json::to_string(&progress).unwrap();
         let mut again: Progress = serde_json::from_str(&text).unwrap();
         assert_eq!(again, progress);
-        assert_eq!(again.take(), Some(((0.1 + 0.2) / 2.0, 3.0)));
+        assert_eq!(again.take(), Some(((0.1 + 0.2) / 2.0, 3.0, 0.5)));
         assert_eq!(again.take(), None);
     }
 
@@ -139,6 +148,7 @@ mod tests {
         assert!(!progress.has_best());
         assert!(progress.improves(2.0) && !progress.improves(2.0) && progress.improves(1.0));
         assert!(!progress.improves(f64::NAN));
+        assert_eq!(progress.since_best, 1);
         assert!(progress.has_best());
     }
 }

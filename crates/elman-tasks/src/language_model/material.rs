@@ -75,7 +75,10 @@ pub struct Corpus {
 /// A corpus, and the streams through the part that is learnt from.
 pub struct Material {
     pub corpus: Corpus,
+    /// Each window of which is new.
     pub streams: Streams,
+    /// Steps that the gradient goes through, at least those of a window.
+    pub back: usize,
 }
 
 impl Material {
@@ -91,13 +94,18 @@ impl Material {
             corpus.train.end = corpus.held_out.end;
             corpus.held_out.start = corpus.held_out.end;
         }
-        let (streams, adjustment) =
-            Streams::new(corpus.train.clone(), settings.size("batch"), settings.size("seq-len"))
-                .map_err(|error| Error::Usage(format!("{name}: {error}")))?;
+        let (stride, length) = (settings.size("stride"), settings.size("seq-len"));
+        if stride > length {
+            return Err(Error::Usage(format!("stride: it is {stride}; it must be at most seq-len, which is {length}")));
+        }
+        let (streams, adjustment) = Streams::new(corpus.train.clone(), settings.size("batch"), stride)
+            .map_err(|error| Error::Usage(format!("{name}: {error}")))?;
         if let Some(adjustment) = adjustment {
             observer.note(&format!("{name}: {adjustment}"));
         }
-        Ok(Material { corpus, streams })
+        // A text that is too short for the stride is too short to overlap.
+        let back = if streams.steps() < stride { streams.steps() } else { length };
+        Ok(Material { corpus, streams, back })
     }
 
     /// How often all of the training part had been read before the batch that was given last.
@@ -123,13 +131,20 @@ impl Material {
 
 impl BatchSource<TokenBatch> for Material {
     fn next_batch(&mut self) -> Result<TokenBatch, String> {
-        let Material { corpus: Corpus { tokens, vocabulary, .. }, streams } = self;
+        let Material { corpus: Corpus { tokens, vocabulary, .. }, streams, .. } = self;
         let size = streams.batch() * streams.steps();
         let (mut ids, mut targets) = (vec![0; size], vec![0; size]);
         let window = streams
             .window_from(|at, row| tokens.read(vocabulary, at, row), &mut ids, &mut targets)
             .map_err(|error| error.to_string())?;
-        Ok(TokenBatch { ids: ids.into(), targets, batch: streams.batch(), lengths: None, fresh: window.reset })
+        Ok(TokenBatch {
+            ids: ids.into(),
+            targets,
+            batch: streams.batch(),
+            lengths: None,
+            fresh: window.reset,
+            carry: None,
+        })
     }
 
     fn cursor(&self) -> String {

@@ -12,10 +12,12 @@ pub mod initial;
 pub mod material;
 mod network;
 mod precision;
+pub mod regularisation;
 #[macro_use]
 pub mod settings;
 mod train;
 mod vectors;
+mod watch;
 
 /// What a task of a language model has of its own, beside its settings.
 pub struct LanguageModelTask {

@@ -1,6 +1,6 @@
 //! From settings to a network and its trainer, and from those to a model that runs without them.
 
-use super::initial;
+use super::{initial, regularisation};
 use crate::Error;
 use crate::settings::Settings;
 use burn::tensor::Device;
@@ -8,7 +8,6 @@ use elman::init::uniform_all;
 use elman::network::{LanguageModel, LanguageModelConfig};
 use elman::train::{Constraint, Constraints, Optimiser, Rule, Schedule, Trainer};
 use elman::{Bf16Kernel, Recompute, Runtime};
-use elman_data::Streams;
 use elman_run::{Model, ModelConfig, Tensor, Vocabulary};
 
 /// A network with more parameters than this needs more memory than a machine has.
@@ -42,15 +41,13 @@ pub fn config(task: &str, vocabulary: usize, settings: &Settings) -> Result<Mode
 const MAX_STATES: usize = 1 << 32;
 
 /// Refuses steps whose states no memory holds.
-pub fn check_memory(config: &ModelConfig, streams: &Streams, unit: &str) -> Result<(), Error> {
-    let tokens = streams.batch().saturating_mul(streams.steps());
+pub fn check_memory(config: &ModelConfig, batch: usize, steps: usize, unit: &str) -> Result<(), Error> {
+    let tokens = batch.saturating_mul(steps);
     let states = tokens.saturating_mul(config.hidden).saturating_mul(config.layers);
     if states > MAX_STATES {
         return Err(Error::Usage(format!(
-            "a step of {} x {} {unit}s would keep {states} states, at most {MAX_STATES} are possible; lower `batch`, \
-             `seq-len`, `hidden` or `layers`",
-            streams.batch(),
-            streams.steps()
+            "a step of {batch} x {steps} {unit}s would keep {states} states, at most {MAX_STATES} are possible; lower `batch`, \
+             `seq-len`, `hidden` or `layers`"
         )));
     }
     Ok(())
@@ -81,7 +78,7 @@ pub fn trainer(
     if let Some(range) = range {
         network = uniform_all(network, range, seed);
     }
-    network = network.with_dropout(settings.number("dropout-embedding"), settings.number("dropout-readout"));
+    network = regularisation::network(network, settings)?;
     if settings.text("learn-initial-state") == "on" {
         network = network.with_learned_initial_state();
     }
@@ -93,7 +90,7 @@ pub fn trainer(
     let constraints = constraints(&network, settings)?;
     let optimiser = Optimiser::new(rule(settings), settings.number("weight-decay"));
     let mut trainer = Trainer::new(network, optimiser, settings.number("lr"), seed);
-    trainer.clip = Some(settings.number("clip"));
+    regularisation::trainer(&mut trainer, settings)?;
     trainer.schedule = schedule(settings, epoch);
     trainer.constraints = constraints;
     Ok(trainer)
@@ -121,11 +118,11 @@ fn recompute(settings: &Settings) -> Result<Recompute, Error> {
 }
 
 /// Refuses a budget of memory that is too small for a step.
-pub fn check_budget(trainer: &Trainer<LanguageModel>, streams: &Streams) -> Result<(), Error> {
+pub fn check_budget(trainer: &Trainer<LanguageModel>, batch: usize, steps: usize) -> Result<(), Error> {
     let network = trainer.network();
     network
         .rnn
-        .check_budget(streams.steps(), streams.batch(), Some(network.vocabulary()))
+        .check_budget(steps, batch, Some(network.vocabulary()))
         .map_err(|error| Error::Usage(format!("recompute: {error}; give more, or lower `batch`, `hidden` or `layers`")))
 }
 

@@ -15,6 +15,7 @@ pub const fn fixed(key: &'static str, kind: Kind, default: Default, help: &'stat
 
 pub const POSITIVE: Kind = Kind::Number(|x| x > 0.0 && x.is_finite(), "above 0");
 pub const FRACTION: Kind = Kind::Number(|x| (0.0..1.0).contains(&x), "from 0 to below 1");
+pub const NOT_NEGATIVE: Kind = Kind::Number(|x| x >= 0.0 && x.is_finite(), "from 0");
 pub const SIZE: Kind = Kind::Integer(1, 65_536);
 pub const COUNT: Kind = Kind::Integer(1, MAX);
 pub const RECOMPUTE: Kind = Kind::Text(
@@ -34,8 +35,8 @@ macro_rules! language_model_settings {
         eval_every: $eval_every:expr, eval_size: $eval_size:expr,
         sample_every: ($sample_every:literal, $sample_every_embedded:literal), sample_length: $sample_length:literal $(,)?
     ) => {{
-        use $crate::language_model::initial;
-        use $crate::language_model::settings::{COUNT, EVERY, FRACTION, POSITIVE, RECOMPUTE, SIZE, fixed, setting};
+        use $crate::language_model::{initial, regularisation};
+        use $crate::language_model::settings::{COUNT, EVERY, FRACTION, NOT_NEGATIVE, POSITIVE, RECOMPUTE, SIZE, fixed, setting};
         use $crate::settings::Default::{Auto, Is, Same};
         use $crate::settings::{Kind, MAX, Setting};
         const LIST: &[Setting] = &[
@@ -60,7 +61,7 @@ macro_rules! language_model_settings {
             fixed("learn-initial-state", Kind::Choice(|| vec!["off", "on"]), Is("off"),
                 concat!("Whether the state before the first ", $token, " is learned instead of zero. Only a step that begins the text anew \
                  teaches it.")),
-            fixed("max-norm", Kind::Number(|x| x >= 0.0 && x.is_finite(), "from 0"), Is("0"),
+            fixed("max-norm", NOT_NEGATIVE, Is("0"),
                 "Largest norm of a row of a recurrent layer's matrices: a longer one is scaled down to it after each update; 0 \
                  means none."),
             setting("dropout", FRACTION, Is("0"), "Fraction of values dropped between layers while training."),
@@ -68,9 +69,30 @@ macro_rules! language_model_settings {
                 "Fraction of the embedding's values dropped before the first layer while training."),
             setting("dropout-readout", FRACTION, Is("0"),
                 "Fraction of the last layer's values dropped before the readout while training."),
+            setting("dropout-words", FRACTION, Is("0"),
+                concat!("Fraction of all distinct ", $token, "s whose embedding is dropped, at all their places in a step (Gal & Ghahramani 2016).")),
+            setting("dropout-input", FRACTION, Is("0"),
+                "Variational dropout: fraction of the first layer's inputs dropped, one mask for all time steps (Gal & Ghahramani 2016)."),
+            setting("dropout-between", FRACTION, Is("0"), "The same for the inputs of the other layers."),
+            setting("dropout-recurrent", FRACTION, Is("0"), "The same for what the recurrent matrices see of the step before."),
+            setting("dropout-output", FRACTION, Is("0"), "The same for the last layer's output."),
+            setting("drop-connect", FRACTION, Is("0"),
+                "Fraction of the elements of the recurrent matrices dropped, one mask for a step of training (Merity et al. 2018)."),
+            setting("activation-penalty", NOT_NEGATIVE, Is("0"), "Times the mean square of the last layer's output, added to the loss."),
+            setting("temporal-penalty", NOT_NEGATIVE, Is("0"),
+                "Times the mean square of the change of the last layer's output from step to step, added to the loss."),
+            setting("scheduled-sampling", regularisation::FORCING, Is("off"),
+                concat!("How often an input is the text's ", $token, " and not one that the network draws itself (Bengio et al. 2015), by the step i: \
+                 linear:START:SLOPE:LEAST is START - SLOPE i but at least LEAST, exponential:K is K^i, inverse-sigmoid:K is K / (K + exp(i / K)); \
+                 off: always, free: never.")),
             fixed("batch", SIZE, Is($batch), "Streams learnt from side by side."),
             fixed("seq-len", Kind::Integer(1, 1_000_000), Is($seq_len),
-                concat!($Tokens, " of each stream in a step; the gradient goes back so far.")),
+                concat!($Tokens, " of each stream in a step; the gradient goes back so far (k2).")),
+            fixed("stride", Kind::Integer(1, 1_000_000), Same("seq-len"),
+                concat!($Tokens, " of each stream between updates (k1), at most seq-len. With fewer, the steps before are computed again in each \
+                 update, and more paths of the gradient survive: `elman paths` shows which.")),
+            setting("parts", SIZE, Is("1"),
+                "Groups of streams that are worked on one after the other, their gradients added up: less memory, the same update."),
             setting("recompute", RECOMPUTE, Is("off"),
                 concat!("What is kept of a long seq-len for the gradient: everything (off), the states at every so many ", $token, "s, or \
                  what a budget for all recurrent layers allows (64MB); the rest is computed again. A resumed run may change it: \
@@ -79,11 +101,18 @@ macro_rules! language_model_settings {
             setting("epochs", COUNT, Auto($epochs), "Times to read the training text, instead of steps."),
             setting("lr", POSITIVE, Is($lr), concat!("Learning rate (", $lr_embedded, " for the text in the program).")),
             setting("clip", POSITIVE, Is("5"), "Largest norm of the gradient; a longer one is scaled down to it."),
+            setting("clip-by", Kind::Choice(|| vec!["norm", "value", "squared-norm"]), Is("norm"),
+                "What `clip` limits: the norm over all parameters, each element by itself, or the squared norm as in a lecture's code, which makes \
+                 long gradients shorter than short ones."),
+            setting("gradient-noise", NOT_NEGATIVE, Is("0"),
+                "Variance at the first step of the Gaussian noise added to the gradient; at step t it is this / (1 + t)^0.55 (Neelakantan et al. 2015)."),
             fixed("optimiser", Kind::Choice(|| vec!["adam", "sgd", "rmsprop"]), Is("adam"),
                 "The rule of the updates, with PyTorch's constants."),
             fixed("momentum", FRACTION, Is("0"), "Momentum of sgd and rmsprop."),
-            setting("weight-decay", Kind::Number(|x| x >= 0.0 && x.is_finite(), "from 0"), Is("0"),
+            setting("weight-decay", NOT_NEGATIVE, Is("0"),
                 "This times the parameter is added to its gradient."),
+            setting("decoupled-decay", Kind::Choice(|| vec!["off", "on"]), Is("off"),
+                "Whether weight-decay shrinks the parameters directly instead, by lr times it (Loshchilov & Hutter 2019: AdamW)."),
             setting("schedule", Kind::Choice(|| vec!["constant", "warmup", "step", "cosine", "epochs"]), Is("constant"),
                 "How the learning rate moves over schedule-steps: it rises linearly (warmup), is multiplied by gamma after \
                  each (step), or falls to gamma of itself (cosine); or it stays for hold-epochs epochs and is multiplied by gamma at the beginning of \
@@ -104,6 +133,11 @@ macro_rules! language_model_settings {
             setting("eval-every", EVERY, $eval_every, "Steps between scores on the held-out part; 0 means only at the end."),
             setting("eval-size", Kind::Integer(2, MAX), $eval_size,
                 concat!($Tokens, " of the held-out part that are scored while training; all are at the end.")),
+            setting("patience", EVERY, Is("0"),
+                "Scores on the held-out part in a row without a new lowest after which training stops; best.safetensors has the lowest; 0: never."),
+            setting("watch", Kind::Choice(|| vec!["off", "on"]), Is("off"),
+                "Whether TensorBoard also gets the share of clipped steps, the size of an update relative to the parameters, and the share of time \
+                 that each gate is saturated, every log-every steps."),
             setting("checkpoint-every", COUNT, Is("250"),
                 "Steps between checkpoints; there is also one at the end and on Ctrl-C."),
             setting("sample-every", EVERY, Is($sample_every),

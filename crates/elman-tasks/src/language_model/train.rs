@@ -3,6 +3,7 @@
 use super::checkpoint::{self, Progress};
 use super::eval::{add, describe, score};
 use super::material::{self, Material};
+use super::watch::Watch;
 use super::{LanguageModelTask, network, precision, vectors};
 use crate::events::EventFile;
 use crate::log_file::LogFile;
@@ -13,13 +14,15 @@ use crate::settings::{Kind, Resume, Settings};
 use crate::tasks::{Report, Start};
 use crate::{Error, Observer, Plan, RunDir};
 use elman::network::LanguageModel;
-use elman::train::{TrainError, Trainer};
+use elman::train::{Overlapping, TrainError, Trainer, Truncation};
 use elman_core::engine::Engine;
 use elman_run::{Generator, Model, ModelConfig, SampleSettings, Score};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// A loss so many times that of guessing is an explosion, not a bad batch.
+const EXPLOSION: f64 = 100.0;
 /// Units from which one step of a layer is worth a team of threads.
 const WIDE: usize = 512;
 
@@ -31,7 +34,7 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
         settings.set(setting.key, &path, "")?;
     }
     let corpus = (model_task.open)(&settings, observer)?;
-    let mut material = Material::new(corpus, &settings, observer)?;
+    let material = Material::new(corpus, &settings, observer)?;
     let epoch = material.steps_in_an_epoch();
     if settings.get("epochs").is_some() {
         let steps = settings.integer("epochs").saturating_mul(epoch);
@@ -45,7 +48,7 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
 
     let vocabulary = material.corpus.vocabulary.len();
     let config = network::config(task.name, vocabulary, &settings)?;
-    network::check_memory(&config, &material.streams, material.corpus.vocabulary.unit())?;
+    network::check_memory(&config, material.streams.batch(), material.back, material.corpus.vocabulary.unit())?;
     // Set once in a process; a second run in the same one keeps the number, which changes no result.
     elman::set_threads(settings.size("threads"));
     // For one step at a time: a team of a small layer would wait for each other longer than it works.
@@ -56,11 +59,14 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
         precision::compare(dir, &ran, observer)?;
     }
     let mut trainer = network::trainer(&config, vocabulary, &settings, epoch, bf16)?;
-    network::check_budget(&trainer, &material.streams)?;
+    network::check_budget(&trainer, material.streams.batch(), material.back)?;
+    let truncation = Truncation::new(material.streams.steps(), material.back)
+        .map_err(|error| Error::Usage(format!("stride and seq-len: {error}")))?;
+    let mut source = Overlapping::new(material, truncation);
     let (dir, progress) = match resume {
         None => (RunDir::create(&out)?, Progress::new()),
         Some((dir, _)) if dir.checkpoint().exists() => {
-            let progress = checkpoint::load(&dir.checkpoint(), &config, &mut trainer, &mut material)?;
+            let progress = checkpoint::load(&dir.checkpoint(), &config, &mut trainer, &mut source)?;
             observer.note(&format!("{}: going on after step {}", dir.path().display(), trainer.step_count()));
             (dir, progress)
         }
@@ -69,9 +75,10 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
             (dir, Progress::new())
         }
     };
-    material.corpus.vocabulary.save(dir.vocabulary())?;
+    let corpus = &source.source().corpus;
+    corpus.vocabulary.save(dir.vocabulary())?;
     // Last: a directory with a config.toml is a run.
-    dir.write(&dir.config(), &settings.to_toml(task.name, &material.corpus.fingerprint, &ran))?;
+    dir.write(&dir.config(), &settings.to_toml(task.name, &corpus.fingerprint, &ran))?;
 
     let mut run = Run {
         metrics: LogFile::open(&dir.metrics(), progress.metrics)?,
@@ -79,7 +86,7 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
         events: EventFile::create(dir.path(), trainer.step_count())?,
         settings,
         dir,
-        material,
+        source,
         config,
         engine,
         ran,
@@ -94,7 +101,7 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
     if verbose {
         run.show_vectors(&format!("after {first} steps"))?;
     }
-    let (tokens, unit) = (run.material.tokens_in_a_step(), run.unit());
+    let (tokens, unit) = (run.material().tokens_in_a_step(), run.unit());
     run.observer.begin(&Plan { first, last: last.max(first), tokens, unit });
     let mut saved = None;
     while run.trainer.step_count() < last {
@@ -104,6 +111,9 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
             return Err(run.interrupted(task.name));
         }
         run.step()?;
+        if run.is_patient_no_more() {
+            break;
+        }
         if run.trainer.step_count().is_multiple_of(run.settings.integer("checkpoint-every")) {
             run.save()?;
             saved = Some(run.trainer.step_count());
@@ -166,7 +176,7 @@ fn may_resume(
 struct Run<'a> {
     settings: Settings,
     dir: RunDir,
-    material: Material,
+    source: Overlapping<Material>,
     config: ModelConfig,
     engine: Arc<Engine>,
     /// The precision.
@@ -180,9 +190,13 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    fn material(&self) -> &Material {
+        self.source.source()
+    }
+
     /// What a token is.
     fn unit(&self) -> &'static str {
-        self.material.corpus.vocabulary.unit()
+        self.material().corpus.vocabulary.unit()
     }
 
     fn parameter_count(&self) -> usize {
@@ -196,7 +210,8 @@ impl Run<'_> {
 
     fn introduce(&mut self) {
         let parameters = self.parameter_count();
-        let Run { settings, material, dir, config, .. } = self;
+        let Run { settings, source, dir, config, .. } = self;
+        let material = source.source();
         let corpus = &material.corpus;
         let unit = corpus.vocabulary.unit();
         let parts = match corpus.test.len() {
@@ -228,12 +243,15 @@ impl Run<'_> {
     }
 
     fn model(&self) -> Result<Model, Error> {
-        network::model(&self.trainer, &self.config, &self.material.corpus.vocabulary)
+        network::model(&self.trainer, &self.config, &self.material().corpus.vocabulary)
     }
 
     /// One step, and whatever is due after it, but for the checkpoint.
     fn step(&mut self) -> Result<(), Error> {
-        let done = match self.trainer.step(&mut self.material) {
+        let next = self.trainer.step_count() + 1;
+        let watched = self.settings.text("watch") == "on" && next.is_multiple_of(self.settings.integer("log-every"));
+        let watch = watched.then(|| Watch::before(&self.trainer));
+        let done = match self.trainer.step(&mut self.source) {
             Ok(done) => done,
             Err(error) => {
                 self.observer.end();
@@ -241,8 +259,20 @@ impl Run<'_> {
             }
         };
         let step = done.step;
-        self.progress.add(done.loss, done.norm);
+        let clipped = self.trainer.clip.is_some_and(|at| self.trainer.clip_by.factor(done.norm, at) < 1.0);
+        self.progress.add(done.loss, done.norm, clipped);
         self.observer.step(step, done.loss);
+        let guess = (self.material().corpus.vocabulary.len().max(2) as f64).ln();
+        if done.loss > EXPLOSION * guess {
+            self.observer.end();
+            let what = format!("the loss explodes: that of guessing is {guess:.1} nats, and it");
+            return Err(self.diverged(step, &what, &format!("{:.1}", done.loss)));
+        }
+        if let Some(watch) = watch {
+            let scalars = watch.after(&self.trainer, &self.model()?, self.material())?;
+            let named: Vec<(&str, f64)> = scalars.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+            self.events.scalars(step, &named)?;
+        }
 
         let due = |key: &str| {
             let every = self.settings.integer(key);
@@ -260,6 +290,20 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Whether the held-out score has not improved for too long.
+    fn is_patient_no_more(&mut self) -> bool {
+        let patience = self.settings.integer("patience");
+        let over = patience > 0 && self.progress.since_best >= patience;
+        if over {
+            let step = self.trainer.step_count();
+            self.observer.note(&format!(
+                "stopped early at step {step}: {patience} score(s) on the held-out part without a new lowest; {} has the lowest",
+                self.dir.best().display()
+            ));
+        }
+        over
+    }
+
     /// A line of metrics, the same for TensorBoard.
     fn measure(
         &mut self,
@@ -271,7 +315,7 @@ impl Run<'_> {
         let taken = if training { self.progress.take() } else { None };
         let metric = Metric {
             step: self.trainer.step_count(),
-            epoch: self.material.epoch(),
+            epoch: self.material().epoch(),
             loss: taken.map(|t| t.0),
             gradient_norm: taken.map(|t| t.1),
             learning_rate: taken.map(|_| self.rate()),
@@ -284,6 +328,7 @@ impl Run<'_> {
             ("train/nats", metric.loss),
             ("train/gradient_norm", metric.gradient_norm),
             ("train/learning_rate", metric.learning_rate),
+            ("train/clipped", taken.map(|t| t.2).filter(|_| self.settings.text("watch") == "on")),
             ("held-out/nats", held_out),
             ("held-out/nats_whole", held_out_whole),
             ("test/nats", test),
@@ -296,7 +341,7 @@ impl Run<'_> {
 
     /// The loss on the beginning of the held-out part; keeps the best model.
     fn eval_beginning(&mut self) -> Result<Option<f64>, Error> {
-        let part = self.material.corpus.held_out.clone();
+        let part = self.material().corpus.held_out.clone();
         if part.is_empty() {
             return Ok(None);
         }
@@ -305,7 +350,7 @@ impl Run<'_> {
         // Not stopped in the middle: it is short beside the steps between two of them, and a resumed run must measure the same.
         let never = crate::Stop::new(false);
         let scored =
-            score(&model, &self.engine, &self.material.corpus.tokens, part.start..end, &never, &mut crate::Silent)?;
+            score(&model, &self.engine, &self.material().corpus.tokens, part.start..end, &never, &mut crate::Silent)?;
         let Some(scored) = scored else { return Ok(None) };
         self.observer.held_out(self.trainer.step_count(), &scored);
         if self.progress.improves(scored.nats) {
@@ -336,7 +381,7 @@ impl Run<'_> {
         }
         self.progress.metrics = self.metrics.sync()?;
         self.progress.samples = self.samples.sync()?;
-        checkpoint::save(&self.dir.checkpoint(), &self.progress, &self.config, &self.trainer, &self.material)?;
+        checkpoint::save(&self.dir.checkpoint(), &self.progress, &self.config, &self.trainer, &self.source)?;
         model.save(self.dir.model())?;
         self.plot()
     }
@@ -350,7 +395,7 @@ impl Run<'_> {
             Curve { name: "training", points: points(|m| m.loss), marks: false },
             Curve { name: "held-out", points: points(|m| m.held_out.or(m.held_out_whole)), marks: true },
         ];
-        let levels = [("unigram entropy", self.material.corpus.unigram_nats)];
+        let levels = [("unigram entropy", self.material().corpus.unigram_nats)];
         let title = format!(
             "{} {}, {} layer(s)",
             elman_run::cell::title(&self.config.cell),
@@ -365,7 +410,7 @@ impl Run<'_> {
     }
 
     fn show_vectors(&mut self, title: &str) -> Result<(), Error> {
-        let Material { corpus, streams } = &self.material;
+        let Material { corpus, streams, .. } = self.material();
         let mut ids = vec![0; corpus.train.len().min(streams.steps() + 1)];
         corpus.tokens.read(&corpus.vocabulary, corpus.train.start, &mut ids)?;
         let shown = vectors::show(&self.model()?, &self.engine, &ids, title);
@@ -414,7 +459,7 @@ impl Run<'_> {
         if part.is_empty() {
             return Ok(None);
         }
-        let scored = score(model, &self.engine, &self.material.corpus.tokens, part, stop, self.observer)?;
+        let scored = score(model, &self.engine, &self.source.source().corpus.tokens, part, stop, self.observer)?;
         self.observer.end();
         let scored = scored.ok_or_else(|| self.interrupted(task))?;
         if !scored.nats.is_finite() {
@@ -430,8 +475,8 @@ impl Run<'_> {
     /// The final scores of the last model on the whole held-out part and the test part, a last sample, the report.
     fn finish(&mut self, task: &str, seconds: f64, steps: u64, stop: &crate::Stop) -> Result<Report, Error> {
         let model = self.model()?;
-        let scored = self.final_score(task, &model, self.material.corpus.held_out.clone(), stop)?;
-        let tested = self.final_score(task, &model, self.material.corpus.test.clone(), stop)?;
+        let scored = self.final_score(task, &model, self.material().corpus.held_out.clone(), stop)?;
+        let tested = self.final_score(task, &model, self.material().corpus.test.clone(), stop)?;
         if let Some(score) = scored.filter(|_| !self.progress.has_best()) {
             self.progress.improves(score.nats);
             model.save(self.dir.best())?;
@@ -443,8 +488,8 @@ impl Run<'_> {
         self.metrics.sync()?;
         self.samples.sync()?;
 
-        let (unigram, unit) = (self.material.corpus.unigram_nats, self.unit());
-        let tokens = steps as f64 * self.material.tokens_in_a_step() as f64;
+        let (unigram, unit) = (self.material().corpus.unigram_nats, self.unit());
+        let tokens = steps as f64 * self.material().tokens_in_a_step() as f64;
         let mut report = Report::default();
         report.text += &match &scored {
             Some(score) => format!(

@@ -83,7 +83,7 @@ fn run(options: &Options, log: Log) -> Result<Outcome, Error> {
             };
             batch(&(0..32).map(sentence).collect::<Vec<_>>())
         };
-        let plan = Plan { steps, rate: 0.01, clip: 1.0 };
+        let plan = Plan::adam(steps, 0.01, 1.0);
         let network = train(&config, plan, options.seed, options, make, |step, loss, network| {
             if step.is_multiple_of(steps / 20) {
                 let far = 100.0 * accuracy(network, far);

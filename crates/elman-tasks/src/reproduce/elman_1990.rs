@@ -88,7 +88,7 @@ fn run(options: &Options, log: Log) -> Result<Outcome, Error> {
         learn_initial_state: false,
     };
     let windows = ((words.len() / STREAMS - 1) / WINDOW) as u64;
-    let plan = Plan { steps: passes * windows, rate: 0.0001, clip: 5.0 };
+    let plan = Plan::adam(passes * windows, 0.0001, 5.0);
     let (mut sum, mut last) = (0.0, f64::NAN);
     let network = train(
         &config,

@@ -16,9 +16,12 @@ use std::time::Instant;
 
 mod adding;
 mod agreement;
+mod clipping;
 mod dendrogram;
 mod elman_1990;
 mod hopfield;
+mod ladder;
+mod online;
 mod penn_treebank;
 mod ptb_medium;
 mod ptb_small;
@@ -34,10 +37,13 @@ pub const REGISTRY: &[Experiment] = &[
     elman_1990::EXPERIMENT,
     agreement::EXPERIMENT,
     temporal_order::EXPERIMENT,
+    clipping::EXPERIMENT,
+    ladder::EXPERIMENT,
     tomita::EXPERIMENT,
     hopfield::EXPERIMENT,
     ptb_small::EXPERIMENT,
     ptb_medium::EXPERIMENT,
+    online::EXPERIMENT,
 ];
 
 /// An experiment of a paper.

@@ -87,7 +87,7 @@ fn run(options: &Options, log: Log) -> Result<Outcome, Error> {
         for trial in 0..trials {
             let seed = options.seed.wrapping_mul(1000).wrapping_add(trial);
             let held_out = strings(256, !seed);
-            let plan = Plan { steps, rate: 0.01, clip: 1.0 };
+            let plan = Plan::adam(steps, 0.01, 1.0);
             let make = |k: u64| batch(&strings(10, seed.wrapping_mul(0x1_0000_0001).wrapping_add(k)));
             train(&config, plan, seed, options, make, |step, _, network| {
                 if !step.is_multiple_of(every) {

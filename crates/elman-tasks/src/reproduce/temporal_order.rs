@@ -31,7 +31,10 @@ const CELLS: [(&str, Option<&str>); 4] = [
     ("elman", Some("no trial at this length without help")),
 ];
 
-fn batch(length: usize, count: usize, seed: u64) -> SequenceBatch {
+/// Width of a symbol's vector.
+pub(super) const INPUTS: usize = SYMBOLS.len();
+
+pub(super) fn batch(length: usize, count: usize, seed: u64) -> SequenceBatch {
     let mut random = Random::new(seed);
     let all: Vec<TemporalOrder> = (0..count).map(|_| TemporalOrder::new(length, &mut random)).collect();
     let lengths: Vec<usize> = all.iter().map(|one| one.symbols.len()).collect();
@@ -47,7 +50,7 @@ fn batch(length: usize, count: usize, seed: u64) -> SequenceBatch {
 }
 
 /// Fraction of wrong classes.
-fn error(network: &SequenceNetwork, batch: &SequenceBatch) -> f64 {
+pub(super) fn error(network: &SequenceNetwork, batch: &SequenceBatch) -> f64 {
     let Target::Classes(classes) = &batch.target else { return f64::NAN };
     let logits = numbers(network.predictions(batch, None).0);
     let wrong = logits.chunks(4).zip(classes).filter(|(row, class)| argmax(row) != **class as usize).count();
@@ -75,7 +78,7 @@ fn run(options: &Options, log: Log) -> Result<Outcome, Error> {
         for trial in 0..trials {
             let seed = options.seed.wrapping_mul(1000).wrapping_add(trial);
             let held_out = batch(length, rows, !seed);
-            let plan = Plan { steps, rate: 0.003, clip: 10.0 };
+            let plan = Plan::adam(steps, 0.003, 10.0);
             let make = |k: u64| batch(length, 20, seed.wrapping_mul(0x1_0000_0001).wrapping_add(k));
             let mut last = (0, 1.0);
             train(&config, plan, seed, options, make, |step, _, network| {

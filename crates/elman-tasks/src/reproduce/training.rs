@@ -3,18 +3,28 @@
 use super::{Options, check_stop};
 use crate::Error;
 use burn::tensor::{Device, Tensor};
+use elman::State;
 use elman::network::{SequenceBatch, SequenceNetwork, SequenceNetworkConfig};
-use elman::train::{BatchSource, Optimiser, Rule, Trainer};
+use elman::train::{BatchSource, Optimiser, Report, Rule, TrainError, Trainer};
 
-/// How a network is trained: Adam, and clipping by the global norm.
+/// How a network is trained.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Updates.
     pub steps: u64,
     /// Learning rate.
     pub rate: f64,
-    /// Largest norm of the gradient.
-    pub clip: f64,
+    /// Largest norm of the gradient; none: as it comes.
+    pub clip: Option<f64>,
+    /// Their rule.
+    pub rule: Rule,
+}
+
+impl Plan {
+    /// Adam, and clipping by the global norm.
+    pub fn adam(steps: u64, rate: f64, clip: f64) -> Plan {
+        Plan { steps, rate, clip: Some(clip), rule: Rule::ADAM }
+    }
 }
 
 /// Batch `k` of a sequence of batches: a pure function of `k`.
@@ -41,6 +51,52 @@ pub fn device() -> Device {
     Device::flex().autodiff()
 }
 
+/// A trainer of a network drawn from `seed`.
+///
+/// # Errors
+/// The network cannot be made.
+pub fn trainer(config: &SequenceNetworkConfig, plan: Plan, seed: u64) -> Result<Trainer<SequenceNetwork>, Error> {
+    let network = config.init(seed, &device()).map_err(|error| Error::Failed(error.to_string()))?;
+    let mut trainer = Trainer::new(network, Optimiser::new(plan.rule, 0.0), plan.rate, seed);
+    trainer.clip = plan.clip;
+    Ok(trainer)
+}
+
+/// Why training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All steps were made, or nobody wanted more.
+    Done,
+    /// In this step the loss or the gradient was no longer finite.
+    NotFinite(u64),
+}
+
+/// Trains. `after` sees the report of each step and the network; it returns whether to go on.
+///
+/// # Errors
+/// Training is asked to stop.
+pub fn run(
+    trainer: &mut Trainer<SequenceNetwork>,
+    steps: u64,
+    options: &Options,
+    batch: impl Fn(u64) -> SequenceBatch,
+    mut after: impl FnMut(&Report, &SequenceNetwork) -> bool,
+) -> Result<End, Error> {
+    let mut source = Made(0, batch);
+    while trainer.step_count() < steps {
+        check_stop(options)?;
+        let report = match trainer.step(&mut source) {
+            Ok(report) => report,
+            Err(TrainError::NotFinite { step, .. }) => return Ok(End::NotFinite(step)),
+            Err(other) => return Err(Error::Failed(other.to_string())),
+        };
+        if !after(&report, trainer.network()) {
+            break;
+        }
+    }
+    Ok(End::Done)
+}
+
 /// Trains a network drawn from `seed`. `after` sees each step (from 1), its loss and the network; it returns whether to go on.
 ///
 /// # Errors
@@ -53,18 +109,45 @@ pub fn train(
     batch: impl Fn(u64) -> SequenceBatch,
     mut after: impl FnMut(u64, f64, &SequenceNetwork) -> bool,
 ) -> Result<SequenceNetwork, Error> {
-    let network = config.init(seed, &device()).map_err(|error| Error::Failed(error.to_string()))?;
-    let mut trainer = Trainer::new(network, Optimiser::new(Rule::ADAM, 0.0), plan.rate, seed);
-    trainer.clip = Some(plan.clip);
-    let mut source = Made(0, batch);
-    while trainer.step_count() < plan.steps {
-        check_stop(options)?;
-        let report = trainer.step(&mut source).map_err(|error| Error::Failed(error.to_string()))?;
-        if !after(report.step, report.loss, trainer.network()) {
-            break;
+    let mut trainer = trainer(config, plan, seed)?;
+    match run(&mut trainer, plan.steps, options, batch, |report, network| after(report.step, report.loss, network))? {
+        End::Done => Ok(trainer.network().clone()),
+        End::NotFinite(step) => {
+            Err(Error::Failed(format!("step {step}: the loss or its gradient is no longer finite")))
         }
     }
-    Ok(trainer.network().clone())
+}
+
+/// The size of dL/dh by lag: how much the loss after the last step would change with the state that many steps before, the root of the mean square
+/// over the rows of a batch without lengths, for a network that predicts once.
+pub fn gradient_by_lag(network: &SequenceNetwork, batch: &SequenceBatch, lags: &[usize]) -> Vec<(usize, f64)> {
+    let row = batch.batch * network.rnn.layers()[0].sizes().input;
+    let steps = batch.x.len() / row;
+    let part = |from: usize, to: usize| SequenceBatch { x: batch.x[from * row..to * row].to_vec(), ..batch.clone() };
+    let size = |lag: usize| {
+        let cut = steps - lag;
+        let (_, state) = network.outputs(&part(0, cut), None);
+        let state = state.detach();
+        let layers: Vec<Vec<Tensor<2>>> =
+            state.layers.into_iter().map(|l| l.into_iter().map(Tensor::require_grad).collect()).collect();
+        let (loss, _) = network.loss(&part(cut, steps), Some(State { layers: layers.clone() }));
+        let gradients = loss.backward();
+        let squares = layers.iter().flatten().filter_map(|value| value.grad(&gradients));
+        let sum: f64 = squares.flat_map(numbers).map(|d| f64::from(d) * f64::from(d)).sum();
+        // The loss is a mean over the rows: one row's own gradient is B times as large.
+        (sum * batch.batch as f64).sqrt()
+    };
+    lags.iter().copied().filter(|lag| (1..steps).contains(lag)).map(|lag| (lag, size(lag))).collect()
+}
+
+/// Some twenty lags from 1 to below `steps`.
+pub fn lags(steps: usize) -> Vec<usize> {
+    (1..steps).step_by((steps / 20).max(1)).collect()
+}
+
+/// Sizes by lag as a curve of their decimal logarithms; zeros are left out.
+pub fn logarithms(sizes: &[(usize, f64)]) -> Vec<(f64, f64)> {
+    sizes.iter().filter(|(_, size)| *size > 0.0).map(|(lag, size)| (*lag as f64, size.log10())).collect()
 }
 
 /// The numbers of a tensor, row-major.

@@ -63,6 +63,7 @@ impl Training {
             batch: b,
             lengths: None,
             fresh: false,
+            carry: None,
         };
         let rule = if spec.text("rule") == "adam" { Rule::ADAM } else { Rule::SGD };
         let mut trainer = Trainer::new(network, Optimiser::new(rule, 0.0), spec.real("rate"), 1);

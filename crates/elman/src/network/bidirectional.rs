@@ -44,7 +44,7 @@ impl BidirectionalConfig {
     /// [`RecurrentConfig::init`] says.
     ///
     /// # Errors
-    /// If there is no layer, a size is 0, the probability of dropout is not in [0, 1), or the cell reads feeds.
+    /// If there is no layer, a size is 0, the probability of dropout is not in [0, 1), or the cell reads feeds that the caller gives.
     pub fn init(&self, seed: u64, device: &Device) -> Result<Bidirectional, NetworkError> {
         NetworkError::check("the number of layers", self.layers, 1, LARGEST)?;
         NetworkError::check_dropout(self.dropout)?;
@@ -57,7 +57,7 @@ impl BidirectionalConfig {
             let config = RecurrentConfig::new(self.cell.clone(), Sizes { input, ..self.sizes });
             let make = |suffix: &str| config.init(seed_of(seed, &format!("l{l}{suffix}")), device);
             let pair = [make("")?, make("_reverse")?];
-            if pair[0].layers()[0].stages().iter().any(|s| s.feeds > 0) {
+            if pair[0].layers()[0].feeds().iter().any(|(_, p)| p.is_none()) {
                 return Err(NetworkError::Feeds { cell: self.cell.spec().name });
             }
             layers.push(pair);
@@ -157,8 +157,10 @@ impl Bidirectional {
         let mut finals = Vec::new();
         for (l, [forward, reverse]) in self.layers.iter().enumerate() {
             let options = |reverse| Options { lengths: lengths.clone(), reverse, ..Options::default() };
-            let (h, ahead) = forward.run(input.clone(), initial[2 * l].take(), options(false));
-            let (g, back) = reverse.run(input, initial[2 * l + 1].take(), options(true));
+            let ahead = Options { dropout: dropout.as_deref_mut(), ..options(false) };
+            let (h, ahead) = forward.run(input.clone(), initial[2 * l].take(), ahead);
+            let back = Options { dropout: dropout.as_deref_mut(), ..options(true) };
+            let (g, back) = reverse.run(input, initial[2 * l + 1].take(), back);
             finals.extend(ahead.layers.into_iter().chain(back.layers));
             let mut y = match self.merge {
                 Merge::Concat => Tensor::cat(vec![h, g], 2),

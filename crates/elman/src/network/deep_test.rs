@@ -1,6 +1,6 @@
 use super::*;
 use crate::network::StackLayer;
-use crate::network::testing::{all, doubled, gradient_check, numbers, tensor, with_values};
+use crate::network::testing::{doubled, gradient_check, numbers, parameters, tensor, with};
 use elman_core::cells::{Elman, find};
 
 const T: usize = 4;
@@ -79,7 +79,7 @@ fn with_k_internal_steps_the_path_of_the_error_grows_by_the_factor_k() {
         let stack = StackConfig::new(1, vec![StackLayer::new(linear.clone(), 1)]);
         let config = DeepConfig { internal_steps: k, ..DeepConfig::new(stack, 1) };
         let network = doubled(config.init(1, &device).unwrap());
-        let values = all(&network, None).into_iter().map(|(name, _)| {
+        let values = parameters(&network).into_iter().map(|(name, _)| {
             let value = match &name[..] {
                 "stack.layers.0.weight_hh_l0" => W,
                 "after.layers.0.weight" => 1.0,
@@ -87,7 +87,7 @@ fn with_k_internal_steps_the_path_of_the_error_grows_by_the_factor_k() {
             };
             (name, vec![value])
         });
-        let network = with_values(network, &values.collect::<Vec<_>>());
+        let network = with(network, &values.collect());
         let x = Tensor::<3>::zeros([T, 1, 1], (&device, burn::tensor::DType::F64));
         let h0 = Tensor::<2>::zeros([1, 1], (&device, burn::tensor::DType::F64)).require_grad();
         let (y, _) = network.forward(x, Some(State { layers: vec![vec![h0.clone()]] }));

@@ -1,13 +1,17 @@
 //! A language model: embedding, recurrent layers, linear readout.
 
+use super::forcing::Forcing;
 use super::readout;
 use crate::init::{Init, InitError};
 use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
 use crate::recurrent::{InitialState, Input, Options, Recurrent, RecurrentConfig, State, drop_elements, leaf};
+use crate::regularisation::{Regularisation, Regularised, with_penalty};
 use crate::train::Network;
+use crate::train::accumulate::{Part, columns, rows_of_parts};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use elman_core::cell::OptionError;
 use elman_core::{Cell, LayerError, Sizes};
 use std::sync::Arc;
 
@@ -75,6 +79,8 @@ impl LanguageModelConfig {
                 weight: matrix(weight, self.vocabulary, width),
                 bias: leaf(Tensor::<1>::from_data(TensorData::new(bias, [self.vocabulary]), device)),
             },
+            regularisation: Regularisation::default(),
+            forcing: Forcing::TEACHER,
         })
     }
 }
@@ -109,6 +115,10 @@ pub struct LanguageModel {
     pub readout: Readout,
     dropout_embedding: f64,
     dropout_readout: f64,
+    #[module(skip)]
+    regularisation: Regularisation,
+    #[module(skip)]
+    forcing: Forcing,
 }
 
 /// A batch of token sequences, time-major.
@@ -124,6 +134,9 @@ pub struct TokenBatch {
     pub lengths: Option<Arc<[usize]>>,
     /// Whether the sequences begin here, rather than continue the batch before.
     pub fresh: bool,
+    /// After how many steps, from 1 to below T, the state is to be given that the next batch begins from; none: after the last. Batches that
+    /// [overlap](crate::train::Overlapping) have it. Not with `lengths`.
+    pub carry: Option<usize>,
 }
 
 impl LanguageModel {
@@ -150,7 +163,7 @@ impl LanguageModel {
     /// let cell = (cells::find("lstm").unwrap().make)();
     /// let config = LanguageModelConfig { vocabulary: 5, embedding: 4, hidden: 4, output: 4, layers: 2, dropout: 0.5, cell };
     /// let model = config.init(1, &Device::flex()).unwrap();
-    /// let batch = TokenBatch { ids: [0, 1, 2].into(), targets: vec![1, 2, 3], batch: 1, lengths: None, fresh: true };
+    /// let batch = TokenBatch { ids: [0, 1, 2].into(), targets: vec![1, 2, 3], batch: 1, lengths: None, fresh: true, carry: None };
     /// let loss = |p: f64, random: Option<&mut Random>| {
     ///     model.clone().with_dropout(p, p).loss(&batch, None, random).0.into_scalar::<f32>()
     /// };
@@ -178,7 +191,29 @@ impl LanguageModel {
         table.select(0, ids).reshape([batch.ids.len() / batch.batch, batch.batch, width])
     }
 
-    fn states(&self, batch: &TokenBatch, state: Option<State>, mut dropout: Option<&mut Random>) -> (Tensor<2>, State) {
+    /// Regularises training from now on.
+    ///
+    /// # Errors
+    /// A number is out of its range, or the cell has nothing that is to be dropped.
+    pub fn with_regularisation(mut self, regularisation: Regularisation) -> Result<Self, OptionError> {
+        regularisation.check_for(&self.rnn)?;
+        self.regularisation = regularisation;
+        Ok(self)
+    }
+
+    /// What the inputs are from now on while a trainer trains it; the text's tokens by default.
+    pub fn with_forcing(mut self, forcing: Forcing) -> Self {
+        self.forcing = forcing;
+        self
+    }
+
+    /// What the readout sees (T·B, P), the state to be carried, and the penalty of a regularised model.
+    fn states(
+        &self,
+        batch: &TokenBatch,
+        state: Option<State>,
+        mut dropout: Option<&mut Random>,
+    ) -> (Tensor<2>, State, Option<Tensor<1>>) {
         let input = match dropout.as_deref_mut() {
             Some(random) if self.dropout_embedding > 0.0 => {
                 Input::Dense(drop_elements(self.embedded(batch), self.dropout_embedding, random))
@@ -186,26 +221,33 @@ impl LanguageModel {
             // The engine reads the table itself.
             _ => Input::Tokens { ids: batch.ids.clone(), batch: batch.batch, table: self.embedding.weight.val() },
         };
-        let options = Options { lengths: batch.lengths.clone(), dropout: dropout.as_deref_mut(), ..Options::default() };
+        let options = Options {
+            lengths: batch.lengths.clone(),
+            dropout: dropout.as_deref_mut(),
+            carry: batch.carry,
+            ..Options::default()
+        };
         let state = state.or_else(|| self.initial.as_ref().map(|initial| initial.state(batch.batch)));
-        let (mut y, state) = self.rnn.run(input, state, options);
+        let Regularised { mut y, state, penalty, .. } = self.regularisation.run(&self.rnn, input, state, options);
         if let (true, Some(random)) = (self.dropout_readout > 0.0, dropout) {
             y = drop_elements(y, self.dropout_readout, random);
         }
         let [t, b, width] = y.dims();
-        (y.reshape([t * b, width]), state)
+        (y.reshape([t * b, width]), state, penalty)
     }
 
-    /// Logits (T·B, V) and the final state, without dropout.
+    /// Logits (T·B, V) and the state to be carried, without dropout.
     pub fn logits(&self, batch: &TokenBatch, state: Option<State>) -> (Tensor<2>, State) {
-        let (y, state) = self.states(batch, state, None);
+        let (y, state, _) = self.states(batch, state, None);
         (readout::logits(y, self.readout.weight.val(), self.readout.bias.val()), state)
     }
 
-    /// Mean cross-entropy in nats over the targets that count, and the final state. With `dropout`, masks are drawn from it.
+    /// Mean cross-entropy in nats over the targets that count, and the state to be carried. With `dropout`, masks are drawn from it, and the
+    /// gradient is that of the penalties too, where there are any; the value is not.
     pub fn loss(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<1>, State) {
-        let (y, state) = self.states(batch, state, dropout);
-        (readout::cross_entropy(y, self.readout.weight.val(), self.readout.bias.val(), &batch.targets), state)
+        let (y, state, penalty) = self.states(batch, state, dropout);
+        let loss = readout::cross_entropy(y, self.readout.weight.val(), self.readout.bias.val(), &batch.targets);
+        (with_penalty(loss, penalty), state)
     }
 
     /// Every parameter by name, for a model file.
@@ -232,6 +274,27 @@ impl Network for LanguageModel {
 
     fn count(batch: &TokenBatch) -> usize {
         batch.targets.iter().filter(|&&t| t != readout::IGNORE).count()
+    }
+    fn prepare(&self, batch: TokenBatch, state: Option<&State>, step: u64, random: &mut Random) -> TokenBatch {
+        match self.forcing.truth(step) {
+            1.0.. => batch,
+            truth => self.mixed(&batch, state.cloned(), truth, random),
+        }
+    }
+
+    fn split(&self, batch: &TokenBatch, parts: usize) -> Option<Vec<Part<TokenBatch>>> {
+        let part = |rows: std::ops::Range<usize>| {
+            let some = TokenBatch {
+                ids: columns(&batch.ids, batch.batch, 1, &rows).into(),
+                targets: columns(&batch.targets, batch.batch, 1, &rows),
+                batch: rows.len(),
+                lengths: batch.lengths.as_ref().map(|lengths| lengths[rows.clone()].into()),
+                fresh: batch.fresh,
+                carry: batch.carry,
+            };
+            Part { rows, count: Self::count(&some), batch: some }
+        };
+        Some(rows_of_parts(batch.batch, parts).into_iter().map(part).collect())
     }
 }
 

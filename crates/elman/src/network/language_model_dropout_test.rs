@@ -9,7 +9,7 @@ const B: usize = 3;
 fn batch() -> TokenBatch {
     let ids: Vec<u32> = (0..T * B).map(|i| (i * 5 % V) as u32).collect();
     let targets = (0..T * B).map(|i| (i * 2 % V) as u32).collect();
-    TokenBatch { ids: ids.into(), targets, batch: B, lengths: None, fresh: true }
+    TokenBatch { ids: ids.into(), targets, batch: B, lengths: None, fresh: true, carry: None }
 }
 
 fn model(device: &Device) -> LanguageModel {

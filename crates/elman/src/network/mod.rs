@@ -1,15 +1,15 @@
 //! Networks: what is built from recurrent layers and a readout, and those that are no layers: memories.
 
 pub mod bidirectional;
-#[cfg(test)]
-mod check;
 pub mod deep;
 pub mod dense;
 pub mod error;
+pub mod forcing;
 pub mod hopfield;
 pub mod language_model;
 pub mod modern_hopfield;
 pub mod narx;
+pub mod output_fed;
 pub mod readout;
 pub mod rmlp;
 mod rows;
@@ -27,8 +27,10 @@ pub use bidirectional::{Bidirectional, BidirectionalConfig, Merge};
 pub use deep::{DeepConfig, DeepRecurrent, Hold};
 pub use dense::{Dense, Mlp, MlpConfig, activation_named};
 pub use error::NetworkError;
+pub use forcing::Forcing;
 pub use language_model::{LanguageModel, LanguageModelConfig, TokenBatch};
 pub use narx::{Narx, NarxConfig, Training};
+pub use output_fed::{OutputFed, OutputFedError};
 pub use rmlp::{Rmlp, RmlpConfig};
 pub use sequence::{Predict, SequenceBatch, SequenceNetwork, SequenceNetworkConfig, Target};
 pub use series::{Scaling, Score, Series, SeriesBatch, SeriesError, Units, Windows, scores};

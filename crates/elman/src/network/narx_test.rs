@@ -116,13 +116,13 @@ fn with_l_layers_the_path_of_the_error_grows_by_the_factor_l() {
     for l in 1..=4 {
         let config = NarxConfig { activation: Activation::Identity, ..NarxConfig::new(1, 1, &vec![1; l - 1]) };
         let model = doubled(config.init(1, &device).unwrap());
-        let weights = crate::network::testing::all(&model, None).into_iter().map(|(name, values)| {
+        let weights = crate::network::testing::parameters(&model).into_iter().map(|(name, values)| {
             // The first layer's two weights: of y_{t-1}, and of the input.
             let values =
                 if name.ends_with("bias") { vec![0.0; values.len()] } else { [W, 0.0][..values.len()].to_vec() };
             (name, values)
         });
-        let model = crate::network::testing::with_values(model, &weights.collect::<Vec<_>>());
+        let model = crate::network::testing::with(model, &weights.collect());
         let zeros = |steps: usize| Tensor::<3>::zeros([steps, 1, 1], (&device, DType::F64));
         let y0 = zeros(1).require_grad();
         let y = model.parallel(&zeros(STEPS + 1), &y0, 1);

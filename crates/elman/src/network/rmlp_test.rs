@@ -1,7 +1,6 @@
 use super::*;
-use crate::network::testing::{all, doubled, gradient_check, numbers, tensor};
+use crate::network::testing::{doubled, gradient_check, numbers, parameters, tensor};
 use crate::network::{SequenceModel, Series, SystemModel};
-use std::collections::BTreeMap;
 
 fn config(recurrent_output: bool, activation: Activation) -> RmlpConfig {
     RmlpConfig { recurrent_output, activation, ..RmlpConfig::new(2, &[4, 3], 2) }
@@ -9,7 +8,7 @@ fn config(recurrent_output: bool, activation: Activation) -> RmlpConfig {
 
 /// The equations by loops, one row.
 fn by_hand(network: &Rmlp, x: &[Vec<f64>], f: fn(f64) -> f64) -> Vec<Vec<f64>> {
-    let p: BTreeMap<String, Vec<f64>> = all(network, None).into_iter().collect();
+    let p = parameters(network);
     let product = |w: &[f64], x: &[f64]| -> Vec<f64> {
         w.chunks(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
     };

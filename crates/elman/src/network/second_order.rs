@@ -315,7 +315,7 @@ fn column(values: impl ExactSizeIterator<Item = bool>, device: &Device, dtype: D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::check::{Golden, Numbers, draw, gradient_check, numbers, tensor, with};
+    use crate::network::testing::{Golden, Numbers, from_values, gradient_check_with, numbers, tensor, with};
 
     const T: usize = 4;
     const B: usize = 3;
@@ -330,21 +330,21 @@ mod tests {
     #[test]
     fn gradients_are_exact_with_every_option() {
         let device = Device::flex().autodiff();
-        let (x, state) = (draw([T * B, I], "x", &device), draw([B, H], "state", &device));
+        let (x, state) = (tensor([T * B, I], "x", &device), tensor([B, H], "state", &device));
         let ids: Vec<u32> = (0..T * B).map(|i| (i * i % 5 % I) as u32).collect();
         for activation in [Activation::Sigmoid, Activation::Tanh, Activation::Relu] {
             for lengths in [None, Some(&[2, 4, 0][..])] {
                 for tokens in [false, true] {
                     let module = network(activation, &device);
                     let what = format!("{activation:?} {lengths:?} {tokens}");
-                    gradient_check(&what, &module, &[state.clone(), x.clone()], |module, inputs| {
+                    gradient_check_with(&what, &module, &[state.clone(), x.clone()], |module, inputs| {
                         let x = inputs[1].clone();
                         let input = match tokens {
                             false => SecondOrderInput::Dense(x.clone().reshape([T, B, I])),
                             true => SecondOrderInput::Tokens { ids: &ids, batch: B },
                         };
                         let (y, last) = module.forward(input, Some(inputs[0].clone()), lengths).unwrap();
-                        let (d_y, d_last) = (draw(y.dims(), "d y", &device), draw(last.dims(), "d last", &device));
+                        let (d_y, d_last) = (tensor(y.dims(), "d y", &device), tensor(last.dims(), "d last", &device));
                         // Tokens do not read x; it stays in the loss, where its gradient is known.
                         (y * d_y).sum() + (last * d_last).sum() + x.sum()
                     });
@@ -394,7 +394,7 @@ mod tests {
         let near = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-14);
         let run = |input| module.forward(input, None, Some(&lengths)).unwrap();
         let (y, last) = run(SecondOrderInput::Tokens { ids: &ids, batch: B });
-        let (dense, dense_last) = run(SecondOrderInput::Dense(tensor(&one_hot, [T, B, I], &device)));
+        let (dense, dense_last) = run(SecondOrderInput::Dense(from_values(&one_hot, [T, B, I], &device)));
         // Sums of a handful of numbers below 1 in another order.
         assert!(near(&numbers(y), &numbers(dense)) && near(&numbers(last.clone()), &numbers(dense_last)));
         for (row, &length) in lengths.iter().enumerate() {
@@ -415,13 +415,13 @@ mod tests {
         let module = network(Activation::Sigmoid, &device);
         let lengths = [2, 4, 0];
         let everything = |x: &[f64]| {
-            let x = tensor(x, [T, B, I], &device).require_grad();
+            let x = from_values(x, [T, B, I], &device).require_grad();
             let (y, last) = module.forward(SecondOrderInput::Dense(x.clone()), None, Some(&lengths)).unwrap();
             let d = (y.clone().sum() + last.clone().sum()).backward();
-            let gradients = crate::network::check::gradients(&module, &d);
+            let gradients = crate::network::testing::gradients(&module, &d);
             (numbers(y), numbers(last), gradients, numbers(x.grad(&d).unwrap()))
         };
-        let clean = numbers(draw([T, B, I], "x", &device));
+        let clean = numbers(tensor([T, B, I], "x", &device));
         let mut dirty = clean.clone();
         for i in (0..T * B).filter(|i| i / B >= lengths[i % B]) {
             dirty[i * I] = f64::NAN;
@@ -453,7 +453,7 @@ mod tests {
         let x = Tensor::zeros([T, B, I + 1], (&device, DType::F64));
         let error = module.forward(SecondOrderInput::Dense(x), None, None).unwrap_err();
         assert_eq!(error.to_string(), "the input has shape [4, 3, 3], and [4, 3, 2] is needed");
-        let (x, state) = (draw([T, B, I], "x", &device), draw([B, H + 1], "state", &device));
+        let (x, state) = (tensor([T, B, I], "x", &device), tensor([B, H + 1], "state", &device));
         let error = module.forward(SecondOrderInput::Dense(x), Some(state), None).unwrap_err();
         assert_eq!(error.to_string(), "the state has shape [3, 4], and [3, 3] is needed");
     }

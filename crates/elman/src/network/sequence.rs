@@ -5,9 +5,12 @@ use super::readout;
 use crate::init::{Init, InitError};
 use crate::random::Random;
 use crate::recurrent::{InitialState, Input, Options, Recurrent, RecurrentConfig, State, leaf};
+use crate::regularisation::{Regularisation, Regularised, with_penalty};
 use crate::train::Network;
+use crate::train::accumulate::{Part, columns, rows_of_parts};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use elman_core::cell::OptionError;
 use elman_core::{Cell, LayerError, Sizes};
 use std::sync::Arc;
 
@@ -67,6 +70,7 @@ impl SequenceNetworkConfig {
                 bias: leaf(Tensor::<1>::from_data(bias, device)),
             },
             predict: self.predict,
+            regularisation: Regularisation::default(),
         })
     }
 }
@@ -129,6 +133,8 @@ pub struct SequenceNetwork {
     pub readout: Readout,
     #[module(skip)]
     predict: Predict,
+    #[module(skip)]
+    regularisation: Regularisation,
 }
 
 impl SequenceNetwork {
@@ -137,6 +143,25 @@ impl SequenceNetwork {
     /// # Panics
     /// If the number of elements of `x` is not T·B·I for any T.
     pub fn outputs(&self, batch: &SequenceBatch, state: Option<State>) -> (Tensor<3>, State) {
+        let Regularised { y, state, .. } = self.run(batch, state, None);
+        (y, state)
+    }
+
+    /// Regularises training from now on.
+    ///
+    /// # Errors
+    /// A number is out of its range, the cell has nothing that is to be dropped, or an embedding is to be.
+    pub fn with_regularisation(mut self, regularisation: Regularisation) -> Result<Self, OptionError> {
+        regularisation.check_for(&self.rnn)?;
+        let value = regularisation.dropout_words;
+        if value > 0.0 {
+            return Err(OptionError { option: "dropout-words", value, range: "0 for a network without an embedding" });
+        }
+        self.regularisation = regularisation;
+        Ok(self)
+    }
+
+    fn run(&self, batch: &SequenceBatch, state: Option<State>, dropout: Option<&mut Random>) -> Regularised {
         let width = self.rnn.layers()[0].sizes().input;
         let row = batch.batch * width;
         assert!(row > 0 && batch.x.len().is_multiple_of(row), "{} numbers are not T x {row}", batch.x.len());
@@ -144,13 +169,18 @@ impl SequenceNetwork {
         let device = self.readout.weight.val().device();
         let x = Tensor::<3>::from_data(TensorData::new(batch.x.clone(), shape), &device);
         let state = state.or_else(|| self.initial.as_ref().map(|initial| initial.state(batch.batch)));
-        let options = Options { lengths: batch.lengths.clone(), ..Options::default() };
-        self.rnn.run(Input::Dense(x), state, options)
+        let options = Options { lengths: batch.lengths.clone(), dropout, ..Options::default() };
+        self.regularisation.run(&self.rnn, Input::Dense(x), state, options)
     }
 
-    /// What the readout sees (N, P), and the final state.
-    fn read(&self, batch: &SequenceBatch, state: Option<State>) -> (Tensor<2>, State) {
-        let (y, state) = self.outputs(batch, state);
+    /// What the readout sees (N, P), the final state, and the penalty of a regularised network.
+    fn read(
+        &self,
+        batch: &SequenceBatch,
+        state: Option<State>,
+        dropout: Option<&mut Random>,
+    ) -> (Tensor<2>, State, Option<Tensor<1>>) {
+        let Regularised { y, state, output_mask, penalty } = self.run(batch, state, dropout);
         let y = match self.predict {
             Predict::Every => {
                 let [t, b, width] = y.dims();
@@ -160,15 +190,19 @@ impl SequenceNetwork {
             Predict::Last => {
                 let layer = self.rnn.layers().last().expect("a network has layers");
                 let output = layer.carried().iter().position(|&v| v == layer.output());
-                state.layers[state.layers.len() - 1][output.expect("an output is carried")].clone()
+                let y = state.layers[state.layers.len() - 1][output.expect("an output is carried")].clone();
+                match output_mask {
+                    Some(mask) => y * mask,
+                    None => y,
+                }
             }
         };
-        (y, state)
+        (y, state, penalty)
     }
 
     /// Predictions (N, K): numbers, or logits of classes; and the final state.
     pub fn predictions(&self, batch: &SequenceBatch, state: Option<State>) -> (Tensor<2>, State) {
-        let (y, state) = self.read(batch, state);
+        let (y, state, _) = self.read(batch, state, None);
         (readout::logits(y, self.readout.weight.val(), self.readout.bias.val()), state)
     }
 
@@ -177,7 +211,17 @@ impl SequenceNetwork {
     /// # Panics
     /// If the number of targets is not that of predictions.
     pub fn loss(&self, batch: &SequenceBatch, state: Option<State>) -> (Tensor<1>, State) {
-        let (y, state) = self.read(batch, state);
+        self.loss_with(batch, state, None)
+    }
+
+    /// The same; with `dropout`, masks are drawn from it, and the gradient is that of the penalties too, where there are any.
+    fn loss_with(
+        &self,
+        batch: &SequenceBatch,
+        state: Option<State>,
+        dropout: Option<&mut Random>,
+    ) -> (Tensor<1>, State) {
+        let (y, state, penalty) = self.read(batch, state, dropout);
         let (weight, bias) = (self.readout.weight.val(), self.readout.bias.val());
         let device = bias.device();
         let loss = match &batch.target {
@@ -200,15 +244,15 @@ impl SequenceNetwork {
                 }
             }
         };
-        (loss, state)
+        (with_penalty(loss, penalty), state)
     }
 }
 
 impl Network for SequenceNetwork {
     type Batch = SequenceBatch;
 
-    fn loss(&self, batch: &SequenceBatch, state: Option<State>, _: &mut Random) -> (Tensor<1>, State) {
-        SequenceNetwork::loss(self, batch, state)
+    fn loss(&self, batch: &SequenceBatch, state: Option<State>, random: &mut Random) -> (Tensor<1>, State) {
+        self.loss_with(batch, state, Some(random))
     }
 
     fn is_fresh(batch: &SequenceBatch) -> bool {
@@ -220,6 +264,27 @@ impl Network for SequenceNetwork {
             Target::Classes(classes) => classes.iter().filter(|&&c| c != readout::IGNORE).count(),
             Target::Values(values) => values.len(),
         }
+    }
+    fn split(&self, batch: &SequenceBatch, parts: usize) -> Option<Vec<Part<SequenceBatch>>> {
+        let (width, outputs) = (self.rnn.layers()[0].sizes().input, self.readout.bias.shape()[0]);
+        let part = |rows: std::ops::Range<usize>| {
+            let some = SequenceBatch {
+                x: columns(&batch.x, batch.batch, width, &rows),
+                batch: rows.len(),
+                lengths: batch.lengths.as_ref().map(|lengths| lengths[rows.clone()].into()),
+                target: match &batch.target {
+                    Target::Values(values) => Target::Values(columns(values, batch.batch, outputs, &rows)),
+                    Target::Classes(classes) => Target::Classes(columns(classes, batch.batch, 1, &rows)),
+                },
+                fresh: batch.fresh,
+            };
+            let count = match (self.predict, &some.target, &some.lengths) {
+                (Predict::Every, Target::Values(_), Some(lengths)) => lengths.iter().sum(),
+                _ => Self::count(&some),
+            };
+            Part { rows, batch: some, count }
+        };
+        Some(rows_of_parts(batch.batch, parts).into_iter().map(part).collect())
     }
 }
 

@@ -107,12 +107,12 @@ impl Stack {
     ///
     /// # Errors
     /// If there is no layer, a layer does not take what the one before gives, a residual connection joins different widths, a cell reads
-    /// feeds, or the probability of dropout is not in [0, 1).
+    /// feeds that the caller gives, or the probability of dropout is not in [0, 1).
     pub fn new(layers: Vec<Recurrent>, residual: bool, read: Read, dropout: f64) -> Result<Stack, NetworkError> {
         NetworkError::check("the number of layers", layers.len(), 1, LARGEST)?;
         NetworkError::check_dropout(dropout)?;
         for (l, layer) in layers.iter().enumerate() {
-            if layer.layers().iter().flat_map(|one| one.stages()).any(|stage| stage.feeds > 0) {
+            if layer.layers().iter().flat_map(|one| one.feeds()).any(|(_, p)| p.is_none()) {
                 return Err(NetworkError::Feeds { cell: layer.layers()[0].cell().spec().name });
             }
             let Some(below) = l.checked_sub(1) else { continue };

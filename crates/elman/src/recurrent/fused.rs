@@ -169,11 +169,11 @@ fn record_any<F: Number>(nodes: Vec<NodeGuard>, kept: Kept<F>, y: FlexTensor) ->
         ($($n:literal)*) => {
             match nodes.len() {
                 $($n => record::<F, $n>(nodes, kept, y),)*
-                n => panic!("a layer with {n} inputs, parameters, states, masks and feeds; at most 24 are supported"),
+                n => panic!("a layer with {n} inputs, parameters, states, masks and feeds; at most 32 are supported"),
             }
         };
     }
-    by_count!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24)
+    by_count!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32)
 }
 
 fn record<F: Number, const N: usize>(nodes: Vec<NodeGuard>, kept: Kept<F>, y: FlexTensor) -> TapeTensor {

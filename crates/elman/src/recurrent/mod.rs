@@ -15,6 +15,7 @@ use elman_core::layer::{Place, Role};
 use elman_core::{Cell, Layer, LayerError, Sizes};
 use std::sync::Arc;
 
+mod feeds;
 mod fused;
 mod initial_state;
 mod portable;
@@ -78,6 +79,17 @@ pub struct SourceMask {
     pub values: Tensor<2>,
 }
 
+/// A mask on a matrix of a layer (DropConnect): its elements are multiplied by it before the pass.
+#[derive(Clone, Debug)]
+pub struct WeightMask {
+    /// The layer.
+    pub layer: usize,
+    /// Index into [`Layer::parameters`]; a matrix.
+    pub parameter: usize,
+    /// Of the matrix's shape.
+    pub values: Tensor<2>,
+}
+
 /// What may be said about a pass besides its input and state.
 #[derive(Debug, Default)]
 pub struct Options<'a> {
@@ -87,9 +99,15 @@ pub struct Options<'a> {
     pub reverse: bool,
     /// Masks on sources.
     pub masks: Vec<SourceMask>,
-    /// For each layer, stage and feed in order: (T, B, width of the stage).
+    /// Masks on matrices.
+    pub weights: Vec<WeightMask>,
+    /// For each layer, stage and feed in order: (T, B, width of the stage). Those with a probability
+    /// ([`elman_core::cell::StageSpec::feed_probabilities`]) may be left out, all of them: they are then drawn from `dropout`, or at
+    /// their means without it.
     pub feeds: Vec<Tensor<3>>,
-    /// The random numbers of dropout between layers; none: no dropout (evaluation).
+    /// After how many steps, from 1 to below T, the state is to be given; none: after the last. Not with `lengths` or `reverse`.
+    pub carry: Option<usize>,
+    /// The random numbers of dropout between layers and of feeds; none: no dropout (evaluation).
     pub dropout: Option<&'a mut Random>,
 }
 
@@ -109,6 +127,37 @@ struct LayerCall {
     masks: Vec<SourceMask>,
     feeds: Vec<Tensor<3>>,
     call: Call,
+}
+
+impl LayerCall {
+    /// The steps before `at` and those from there on, whose state is yet to be filled in.
+    fn split(self, at: usize) -> (LayerCall, LayerCall) {
+        let halves = |x: Tensor<3>| {
+            let steps = x.dims()[0];
+            (x.clone().slice_dim(0, 0..at), x.slice_dim(0, at..steps))
+        };
+        let (first, rest) = match self.input {
+            Input::Dense(x) => {
+                let (first, rest) = halves(x);
+                (Input::Dense(first), Input::Dense(rest))
+            }
+            Input::Tokens { ids, batch, table } => {
+                let (first, rest) = ids.split_at(at * batch);
+                let tokens = |ids: &[u32]| Input::Tokens { ids: ids.into(), batch, table: table.clone() };
+                (tokens(first), tokens(rest))
+            }
+        };
+        let (before, after) = self.feeds.into_iter().map(halves).unzip();
+        let call = |input, state, feeds| LayerCall {
+            input,
+            params: self.params.clone(),
+            state,
+            masks: self.masks.clone(),
+            feeds,
+            call: self.call.clone(),
+        };
+        (call(first, self.state, before), call(rest, None, after))
+    }
 }
 
 /// A parameter's tensor: matrices have two dimensions, biases and per-unit parameters one.
@@ -336,7 +385,8 @@ impl Recurrent {
     ///
     /// # Panics
     /// If a shape is not the layer's, a token is not below the table's rows, the path is [`Path::Fused`] off Flex, or a
-    /// [`Recompute::Budget`] is too small for the sequence ([`check_budget`](Recurrent::check_budget)).
+    /// [`Recompute::Budget`] is too small for the sequence ([`check_budget`](Recurrent::check_budget)), or a state is to be carried from
+    /// the middle of sequences that have lengths or are read backwards.
     pub fn run(&self, input: Input, state: Option<State>, mut options: Options) -> (Tensor<3>, State) {
         let device = match &input {
             Input::Dense(x) => x.device(),
@@ -357,26 +407,45 @@ impl Recurrent {
                 state.layers.into_iter().map(Some).collect()
             }
         };
+        assert!(
+            options.carry.is_none() || options.lengths.is_none() && !options.reverse,
+            "only the state after the last step can be carried from sequences with lengths, or read backwards"
+        );
         let runtime = self.runtime.clone().unwrap_or_else(Runtime::global);
-        let mut feeds = options.feeds.into_iter();
+        let mut feeds = feeds::Feeds::new(&self.layers, options.feeds);
         let mut input = input;
         let mut finals = Vec::new();
         for (l, layer) in self.layers.iter().enumerate() {
+            let mut params: Vec<ParamTensor> = self.params[l].iter().map(LayerParam::tensor).collect();
+            for mask in options.weights.iter().filter(|mask| mask.layer == l) {
+                let matrix = params[mask.parameter].clone().matrix();
+                params[mask.parameter] = ParamTensor::Matrix(matrix * mask.values.clone());
+            }
+            let feeds = feeds.of_layer(layer, &input, options.dropout.as_deref_mut());
             let call = LayerCall {
                 input,
-                params: self.params[l].iter().map(LayerParam::tensor).collect(),
+                params,
                 state: states[l].take(),
                 masks: options.masks.iter().filter(|m| m.layer == l).cloned().collect(),
-                feeds: feeds.by_ref().take(layer.stages().iter().map(|s| s.feeds).sum()).collect(),
+                feeds,
                 call: Call {
                     lengths: options.lengths.clone(),
                     reverse: options.reverse,
                     recompute: self.layer_recompute(),
                 },
             };
-            let (mut y, state) = match fused {
+            let part = |call: LayerCall| match fused {
                 true => fused::run(&runtime, layer, call),
                 false => portable::run(layer, call),
+            };
+            let (mut y, state) = match options.carry {
+                None => part(call),
+                Some(at) => {
+                    let (first, mut rest) = call.split(at);
+                    let (y, carried) = part(first);
+                    rest.state = Some(carried.clone());
+                    (Tensor::cat(vec![y, part(rest).0], 0), carried)
+                }
             };
             finals.push(state);
             if l + 1 == self.layers.len() {

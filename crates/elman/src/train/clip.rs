@@ -1,7 +1,52 @@
-//! Clipping gradients by their global norm.
+//! Clipping gradients: by their global norm, by value, and as the second deck's code does it.
 
 use super::CHUNK;
+use crate::parameters::Gradient;
 use rayon::prelude::*;
+
+/// How gradients are clipped at a threshold θ. ‖g‖ is the [`norm`] over all gradients together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Clip {
+    /// g ← θ / ‖g‖ · g if ‖g‖ >= θ: the first deck's algorithm 1, see [`factor`]. The direction stays.
+    #[default]
+    Norm,
+    /// Each element by itself: g_i ← min(max(g_i, -θ), θ) (Mikolov, "Statistical language models based on neural networks", 2012). The
+    /// direction may change.
+    Value,
+    /// g ← θ / ‖g‖² · g if ‖g‖² > θ: the second deck's code to the letter, which leaves the root out. A gradient longer than √θ becomes
+    /// θ / ‖g‖ long: the longer it was, the shorter it gets (docs/decks/errata.md, 2.1).
+    SquaredNorm,
+}
+
+impl Clip {
+    /// What every gradient is to be multiplied by, for a norm; 1 for clipping by value, and where the norm is not finite.
+    ///
+    /// ```
+    /// use elman::train::clip::Clip;
+    /// // The gradient (6, 8) at the threshold 5: its norm becomes 5, and 0.5 with the second deck's code.
+    /// assert_eq!(Clip::Norm.factor(10.0, 5.0), 0.5);
+    /// assert_eq!(Clip::SquaredNorm.factor(10.0, 5.0), 0.05);
+    /// assert_eq!(Clip::Value.factor(10.0, 5.0), 1.0);
+    /// ```
+    pub fn factor(self, norm: f64, threshold: f64) -> f32 {
+        match self {
+            Clip::Norm => factor(norm, threshold),
+            Clip::Value => 1.0,
+            Clip::SquaredNorm if norm * norm > threshold && norm.is_finite() => (threshold / (norm * norm)) as f32,
+            Clip::SquaredNorm => 1.0,
+        }
+    }
+}
+
+/// Limits every element to ±`threshold`; NaN stays.
+pub(super) fn limit(gradients: &mut [(String, Gradient)], threshold: f64) {
+    let most = threshold as f32;
+    for (_, gradient) in gradients {
+        let values = gradient.values_mut();
+        values.par_chunks_mut(CHUNK).for_each(|chunk| chunk.iter_mut().for_each(|g| *g = g.clamp(-most, most)));
+    }
+}
 
 /// The Euclidean norm over all gradients together. Sums are taken in `f64` in a fixed order.
 pub fn norm<'a>(gradients: impl IntoIterator<Item = &'a [f32]>) -> f64 {
@@ -64,6 +109,35 @@ mod tests {
         assert!(not_finite.is_nan());
         assert_eq!(factor(not_finite, 1.0), 1.0);
         assert_eq!(factor(norm([&[0.0f32; 20][..]]), 0.0), 1.0);
+    }
+
+    /// The table of docs/decks/errata.md: threshold 5.
+    #[test]
+    fn the_second_decks_code_shortens_long_gradients_more() {
+        let after = |clip: Clip, norm: f64| norm * f64::from(clip.factor(norm, 5.0));
+        for (norm, first, second) in
+            [(2.0, 2.0, 2.0), (3.0, 3.0, 5.0 / 3.0), (5.0, 5.0, 1.0), (10.0, 5.0, 0.5), (100.0, 5.0, 0.05)]
+        {
+            // The factor is rounded to f32.
+            assert!(
+                (after(Clip::Norm, norm) - first).abs() < 1e-6
+                    && (after(Clip::SquaredNorm, norm) - second).abs() < 1e-6
+            );
+        }
+        // numpy's `>`: a squared norm of the threshold itself stays.
+        assert_eq!(Clip::SquaredNorm.factor(2.0, 4.0), 1.0);
+        assert_eq!(Clip::SquaredNorm.factor(f64::INFINITY, 4.0), 1.0);
+    }
+
+    #[test]
+    fn by_value_each_element_has_its_own_limit() {
+        let mut gradients = vec![
+            ("a".to_string(), Gradient::Host(vec![3.0, -0.25, -4.0])),
+            ("b".to_string(), Gradient::Host(vec![0.5, f32::NAN, f32::INFINITY])),
+        ];
+        limit(&mut gradients, 0.5);
+        assert_eq!(gradients[0].1.values(), [0.5, -0.25, -0.5]);
+        assert!(matches!(gradients[1].1.values(), [0.5, nan, 0.5] if nan.is_nan()));
     }
 
     #[test]

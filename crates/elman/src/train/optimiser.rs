@@ -65,6 +65,9 @@ pub struct Optimiser {
     pub rule: Rule,
     /// λ: g ← g + λp before the rule (PyTorch's `weight_decay`, not decoupled).
     pub weight_decay: f64,
+    /// Whether the decay is apart from the rule: p ← (1 - ηλ) p before it, in place of g ← g + λp (Loshchilov & Hutter, "Decoupled weight
+    /// decay regularization", 2019; with Adam it is AdamW). Off by default.
+    pub decoupled: bool,
     /// Updates made so far.
     step: u64,
     /// What every gradient of this update is multiplied by.
@@ -76,7 +79,7 @@ pub struct Optimiser {
 impl Optimiser {
     /// An optimiser before its first update.
     pub fn new(rule: Rule, weight_decay: f64) -> Self {
-        Optimiser { rule, weight_decay, step: 0, factor: 1.0, state: BTreeMap::new() }
+        Optimiser { rule, weight_decay, decoupled: false, step: 0, factor: 1.0, state: BTreeMap::new() }
     }
 
     /// Begins an update: call once, then [`update`](Optimiser::update) for each parameter. Every gradient is multiplied by
@@ -98,7 +101,12 @@ impl Optimiser {
         }
         let state = self.state.get_mut(path).expect("inserted above");
         assert!(state.iter().all(|s| s.len() == p.len()), "optimiser state of `{path}`");
-        let decay = self.weight_decay as f32;
+        let mut decay = self.weight_decay as f32;
+        if self.decoupled && decay != 0.0 {
+            let keep = (1.0 - rate * self.weight_decay) as f32;
+            p.par_chunks_mut(CHUNK).for_each(|p| p.iter_mut().for_each(|p| *p *= keep));
+            decay = 0.0;
+        }
         let factor = self.factor;
         let gradient = move |p: f32, g: f32| if decay == 0.0 { factor * g } else { factor * g + decay * p };
         match self.rule {

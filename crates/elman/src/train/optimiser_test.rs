@@ -13,6 +13,7 @@ fn five_updates_equal_pytorch() {
     let cases = [
         ("adam", Rule::ADAM, 0.01, 0.0),
         ("adam-decay", Rule::Adam { beta1: 0.8, beta2: 0.95, epsilon: 1e-6 }, 0.01, 0.1),
+        ("adam-decoupled", Rule::ADAM, 0.01, 0.1),
         ("sgd", Rule::SGD, 0.05, 0.0),
         ("sgd-momentum-decay", Rule::Sgd { momentum: 0.9 }, 0.05, 0.1),
         ("rmsprop", Rule::RMS_PROP, 0.01, 0.0),
@@ -21,6 +22,7 @@ fn five_updates_equal_pytorch() {
     assert_eq!(golden["rules"].as_object().unwrap().len(), cases.len(), "every golden has its case");
     for (name, rule, rate, decay) in cases {
         let mut optimiser = Optimiser::new(rule, decay);
+        optimiser.decoupled = name.ends_with("decoupled");
         let mut p = numbers(&golden["start"]);
         for (k, g) in gradients.iter().enumerate() {
             // Twice the gradient times a half: the same bits.

@@ -1,8 +1,10 @@
 //! The training loop: truncated backpropagation through time with the state carried over.
 
+use super::accumulate::{self, Part, Passed};
 use super::checkpoint::{Checkpoint, CheckpointError, Entry};
-use super::clip;
+use super::clip::{self, Clip};
 use super::constraint::Constraints;
+use super::gradient_noise::GradientNoise;
 use super::optimiser::Optimiser;
 use super::schedule::Schedule;
 use crate::flex::to_vec;
@@ -26,6 +28,16 @@ pub trait Network: Module {
 
     /// How many predictions the batch's loss is the mean of.
     fn count(batch: &Self::Batch) -> usize;
+
+    /// The batch on which it is trained at a step, counted from 0, from `state`: what was given, unless its inputs are the network's own.
+    fn prepare(&self, batch: Self::Batch, _state: Option<&State>, _step: u64, _random: &mut Random) -> Self::Batch {
+        batch
+    }
+
+    /// The batch's rows in parts, see [`rows_of_parts`](accumulate::rows_of_parts); none where a batch cannot be divided.
+    fn split(&self, _batch: &Self::Batch, _parts: usize) -> Option<Vec<Part<Self::Batch>>> {
+        None
+    }
 }
 
 /// Where batches come from.
@@ -67,6 +79,14 @@ pub enum TrainError {
         /// What it said.
         message: String,
     },
+    /// The batch is to be worked on in parts, and the network cannot divide it.
+    #[error("step {step}: batches of this network cannot be divided; leave `parts` at 1 (it was {parts})")]
+    Parts {
+        /// The step, counted from 1.
+        step: u64,
+        /// How many were asked for.
+        parts: usize,
+    },
 }
 
 /// What happened in a step.
@@ -85,6 +105,7 @@ pub struct Report {
 }
 
 /// Trains a network.
+#[derive(Clone)]
 pub struct Trainer<N: Network> {
     // Taken out while a step changes it in place.
     network: Option<N>,
@@ -94,8 +115,16 @@ pub struct Trainer<N: Network> {
     pub rate: f64,
     /// How it moves.
     pub schedule: Schedule,
-    /// The threshold of the gradient's global norm.
+    /// The threshold of clipping; none: no clipping.
     pub clip: Option<f64>,
+    /// What it is the threshold of: the gradient's global norm.
+    pub clip_by: Clip,
+    /// Noise on the gradient.
+    pub noise: Option<GradientNoise>,
+    /// In how many parts of its rows a batch is worked on, one after the other: their gradients are added up (accumulated), so that memory
+    /// for the states of one part suffices. Losses, gradients and updates are those of the whole batch, within rounding; masks of dropout
+    /// are drawn for each part.
+    pub parts: usize,
     /// Sets in which parameters are kept: projections after each update.
     pub constraints: Constraints,
     random: Random,
@@ -114,6 +143,9 @@ impl<N: Network> Trainer<N> {
             rate,
             schedule: Schedule::Constant,
             clip: None,
+            clip_by: Clip::Norm,
+            noise: None,
+            parts: 1,
             constraints: Constraints::default(),
             random: Random::new(seed, "train"),
             state: None,
@@ -141,23 +173,32 @@ impl<N: Network> Trainer<N> {
         let network = self.network();
         let before = if N::is_fresh(&batch) { None } else { self.state.clone() };
         let mut random = self.random.clone();
-        let (loss, state) = network.loss(&batch, before, &mut random);
+        let batch = network.prepare(batch, before.as_ref(), self.step, &mut random);
         let rate = self.schedule.rate(self.rate, self.step);
-        let value = f64::from(to_vec(loss.clone())[0]);
+        let Passed { loss: value, state, mut gradients } = match self.parts {
+            0 | 1 => accumulate::whole(network, &batch, before, &mut random),
+            parts => {
+                let parts = network.split(&batch, parts).ok_or(TrainError::Parts { step, parts })?;
+                accumulate::in_parts(network, &parts, before, &mut random)
+            }
+        };
         if !value.is_finite() {
             return Err(TrainError::NotFinite { step, what: "the loss", value, rate });
         }
-        let state = state.detach();
-        let mut gradients = loss.backward();
-        drop(loss);
-        let gradients = parameters::gradients(network, &mut gradients);
         let norm = clip::norm(gradients.iter().map(|(_, g)| g.values()));
         if !norm.is_finite() {
             return Err(TrainError::NotFinite { step, what: "the norm of the gradient", value: norm, rate });
         }
+        let mut factor = self.clip.map_or(1.0, |threshold| self.clip_by.factor(norm, threshold));
+        if let (Some(threshold), Clip::Value) = (self.clip, self.clip_by) {
+            clip::limit(&mut gradients, threshold);
+        }
+        if let Some(noise) = self.noise {
+            noise.add(&mut gradients, std::mem::replace(&mut factor, 1.0), self.step, &mut random);
+        }
         let network = self.network.take().expect("back in its place after every step");
         let optimiser = &mut self.optimiser;
-        optimiser.begin(self.clip.map_or(1.0, |threshold| clip::factor(norm, threshold)));
+        optimiser.begin(factor);
         let network = parameters::update(network, &gradients, |path, p, g| optimiser.update(path, rate, p, g));
         self.network = Some(self.constraints.apply(network));
         self.state = Some(state);

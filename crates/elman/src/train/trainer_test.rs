@@ -24,6 +24,7 @@ impl BatchSource<TokenBatch> for Cycle {
             batch: B,
             lengths: None,
             fresh: self.at.is_multiple_of(5 * T),
+            carry: None,
         };
         self.at += T;
         Ok(batch)

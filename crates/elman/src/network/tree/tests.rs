@@ -1,5 +1,5 @@
 use super::*;
-use crate::network::check::{Golden, Numbers, draw, gradient_check, numbers, with};
+use crate::network::testing::{Golden, Numbers, gradient_check_with, numbers, tensor, with};
 use crate::random::Random;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -110,7 +110,7 @@ impl Network {
     fn loss(&self, trees: &[Tree], x: Tensor<2>) -> Tensor<1> {
         let states = self.run(trees, x).unwrap().into_iter().enumerate();
         let weighted = states.map(|(k, s)| {
-            let by = draw(s.dims(), &format!("d {k}"), &s.device());
+            let by = tensor(s.dims(), &format!("d {k}"), &s.device());
             (s * by).sum()
         });
         weighted.reduce(|a, b| a + b).unwrap()
@@ -120,12 +120,12 @@ impl Network {
 #[test]
 fn gradients_are_exact_with_every_option() {
     let device = Device::flex().autodiff();
-    let x = draw([ROWS, I], "x", &device);
+    let x = tensor([ROWS, I], "x", &device);
     for (kind, trees) in kinds() {
         let network = Network::new(kind, &device);
         // A leaf, and trees with two and four leaves or as near to it as the branches allow.
         let few = &trees[..3];
-        gradient_check(&format!("{kind:?}"), &network, std::slice::from_ref(&x), |network, x| {
+        gradient_check_with(&format!("{kind:?}"), &network, std::slice::from_ref(&x), |network, x| {
             network.loss(few, x[0].clone())
         });
     }
@@ -134,7 +134,7 @@ fn gradients_are_exact_with_every_option() {
 #[test]
 fn a_batch_gives_the_numbers_of_its_trees_one_by_one() {
     let device = Device::flex();
-    let x = draw([ROWS, I], "x", &device);
+    let x = tensor([ROWS, I], "x", &device);
     for (kind, trees) in kinds() {
         let network = Network::new(kind, &device);
         let together = network.run(&trees, x.clone()).unwrap();
@@ -151,7 +151,7 @@ fn a_batch_gives_the_numbers_of_its_trees_one_by_one() {
 
 /// The definitions, node by node on plain numbers.
 fn by_definition(network: &Network, kind: Kind, tree: &Tree, x: &[f64], node: usize) -> (Vec<f64>, Vec<f64>) {
-    let p = crate::network::check::parameters(network);
+    let p = crate::network::testing::parameters(network);
     let find = |name: &str| p.iter().find(|(path, _)| path.ends_with(name)).unwrap().1;
     let (w, u, b) = (find("weight_x"), find("weight_h"), find("bias"));
     let (branches, lstm) = match kind {
@@ -203,7 +203,7 @@ fn by_definition(network: &Network, kind: Kind, tree: &Tree, x: &[f64], node: us
 #[test]
 fn every_node_has_the_state_of_the_definition() {
     let device = Device::flex();
-    let x = draw([ROWS, I], "x", &device);
+    let x = tensor([ROWS, I], "x", &device);
     for (kind, trees) in kinds() {
         let network = Network::new(kind, &device);
         let all = network.run(&trees, x.clone()).unwrap();
@@ -237,7 +237,7 @@ fn root_of(kind: Kind, tree: Tree, x: &Tensor<2>) -> Vec<f64> {
 
 #[test]
 fn the_order_of_children_matters_with_branches_and_not_in_a_sum() {
-    let x = draw([ROWS, I], "x", &Device::flex());
+    let x = tensor([ROWS, I], "x", &Device::flex());
     for (make, matters) in [(Branches::Sum, false), (Branches::AtMost(2), true), (Branches::Exactly(2), true)] {
         for kind in [Kind::Recursive(make, Activation::Tanh), Kind::Lstm(make)] {
             let root = |children: [usize; 2]| root_of(kind, pair(children.map(Some).to_vec()), &x);
@@ -255,11 +255,11 @@ fn an_empty_branch_does_not_leak() {
         |children: Vec<Option<usize>>| Tree::new(vec![Node::leaf(0), Node { input: Some(2), children }]).unwrap();
     for kind in [Kind::Recursive(Branches::AtMost(2), Activation::Tanh), Kind::Lstm(Branches::AtMost(2))] {
         let network = Network::new(kind, &device);
-        let x = draw([ROWS, I], "x", &device).require_grad();
+        let x = tensor([ROWS, I], "x", &device).require_grad();
         // Beside a tree of which a row is not a number.
         let mut poisoned = numbers(x.clone());
         poisoned[4 * I] = f64::NAN;
-        let poisoned = crate::network::check::tensor(&poisoned, [ROWS, I], &device);
+        let poisoned = crate::network::testing::from_values(&poisoned, [ROWS, I], &device);
         let bad = Tree::new(vec![Node::leaf(4), Node::leaf(4), Node::inner([0, 1])]).unwrap();
         let root = |trees: &[Tree], x: &Tensor<2>| {
             let states = network.run(trees, x.clone()).unwrap().remove(0);
@@ -272,7 +272,7 @@ fn an_empty_branch_does_not_leak() {
         assert_ne!(alone, numbers(root(&[single(vec![None, Some(0)])], &x)));
 
         let d = root(&[single(vec![Some(0)])], &x).sum().backward();
-        let d_u = crate::network::check::gradients(&network, &d);
+        let d_u = crate::network::testing::gradients(&network, &d);
         let d_u = d_u.iter().find(|(name, _)| name.ends_with("weight_h")).unwrap().1;
         // Columns H.. belong to the second branch.
         assert!(d_u.chunks(2 * H).all(|row| row[H..].iter().all(|&v| v == 0.0)), "{kind:?}");
@@ -286,7 +286,7 @@ fn a_chain_of_a_thousand_nodes_works() {
     let node = |i: usize| Node { input: Some(i % ROWS), children: i.checked_sub(1).map(Some).into_iter().collect() };
     let chain = Tree::new((0..1000).map(node).collect()).unwrap();
     let network = Network::new(Kind::Lstm(Branches::Sum), &device);
-    let x = draw([ROWS, I], "x", &device).require_grad();
+    let x = tensor([ROWS, I], "x", &device).require_grad();
     let d = network.loss(&[chain], x.clone()).backward();
     assert!(numbers(x.grad(&d).unwrap()).iter().all(|v| v.is_finite() && *v != 0.0));
 }
@@ -320,7 +320,7 @@ fn what_is_no_tree_is_named() {
 #[test]
 fn what_does_not_fit_a_network_is_named() {
     let device = Device::flex();
-    let x = draw([ROWS, I], "x", &device);
+    let x = tensor([ROWS, I], "x", &device);
     let leaf = Tree::new(vec![Node::leaf(0)]).unwrap();
     let three = Tree::new(vec![Node::leaf(0), Node::leaf(0), Node::leaf(0), Node::inner([0, 1, 2])]).unwrap();
     let half = Node { input: None, children: vec![None, Some(0)] };
@@ -347,7 +347,7 @@ fn what_does_not_fit_a_network_is_named() {
         }
         let far = Tree::new(vec![Node::leaf(1), Node::leaf(ROWS), Node::inner([0, 1])]).unwrap();
         assert_eq!(error(Branches::Sum, &far), "tree 1, node 1 reads row 5 of an input of 5 rows");
-        let wide = draw([ROWS, I + 1], "x", &device);
+        let wide = tensor([ROWS, I + 1], "x", &device);
         let error = run(Branches::Sum, &three, &wide).unwrap_err().to_string();
         assert_eq!(error, "the input is 3 wide and the network needs 2");
     }

@@ -1,0 +1,58 @@
+//! Cells with options, as a user runs them.
+
+mod common;
+
+use common::{Place, finish, run};
+
+const ZONED: &str = "lstm:zoneout=0.1,zoneout-cell=0.3";
+
+/// Zoneout is drawn while training, resumed to the bit, and at its mean afterwards.
+#[test]
+fn zoneout_trains_resumes_and_streams() {
+    let place = Place::new();
+    finish(place.train("plain").args(["--cell", "lstm"])).ok();
+    finish(place.train("run").args(["--cell", " lstm: zoneout=0.1, zoneout-cell=0.3"])).ok();
+    finish(place.train("whole").args(["--cell", ZONED, "--steps", "30"])).ok();
+    let config = String::from_utf8(place.read("run/config.toml")).unwrap();
+    assert!(config.contains(&format!("cell = \"{ZONED}\"")), "{config}");
+    assert!(place.read("run/model.safetensors") != place.read("plain/model.safetensors"));
+    finish(place.resume("run").args(["--cell", "lstm:zoneout=0.2"])).fails(2, &["cell: ", "lstm:zoneout=0.2"]);
+    finish(place.resume("run").args(["--steps", "30"])).ok();
+    common::same(&place.path("run/model.safetensors"), &place.path("whole/model.safetensors"));
+    let dir = place.path("run").display().to_string();
+    let score = run(["eval", &dir]).ok().out;
+    assert!(score.contains("nats") && score == run(["eval", &dir]).ok().out);
+    run(["sample", &dir, "--length", "9", "--prompt", "the"]).ok();
+}
+
+#[test]
+fn options_of_every_kind_train_and_are_described() {
+    let place = Place::new();
+    for (k, cell) in ["elman:activation=relu,bias=off", "leaky-fixed:alpha=0.3", "jordan:output-activation=identity"]
+        .into_iter()
+        .enumerate()
+    {
+        let done = finish(place.train(&format!("run{k}")).args(["--cell", cell])).ok();
+        assert!(done.err.contains(&format!("1 x {cell} of 8 units")), "{}", done.err);
+        run(["eval", &place.path(&format!("run{k}")).display().to_string()]).ok();
+    }
+    let text = run(["describe", "elman:activation=relu,bias=off"]).ok().out;
+    assert!(text.contains("relu(W_hx x_t + W_hh h_{t-1})"), "{text}");
+    let text = run(["describe", ZONED]).ok().out;
+    assert!(text.starts_with(&format!("{ZONED}\n")), "{text}");
+}
+
+#[test]
+fn wrong_options_are_told() {
+    let place = Place::new();
+    for (cell, words) in [
+        ("lstm:zoneout=1.5", "zoneout is 1.5; it must be from 0 to below 1"),
+        ("gru:zoneout-cell=0.5", "`gru` has no option `zoneout-cell`; it has bias, zoneout"),
+        ("lstm:", "options are written `name:option=value,option=value`"),
+        ("ltsm:bias=off", "unknown cell `ltsm`; did you mean `lstm`?"),
+    ] {
+        run(["describe", cell]).fails(2, &[words]);
+        finish(place.train("run").args(["--cell", cell])).fails(2, &["--cell: ", words]);
+    }
+    assert!(!place.path("run").exists());
+}

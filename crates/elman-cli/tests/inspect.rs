@@ -1,0 +1,70 @@
+//! `elman inspect` and `elman unroll` as a user runs them.
+
+mod common;
+
+use common::{Place, finish, run};
+use serde_json::Value;
+
+#[test]
+fn a_trained_run_is_looked_into() {
+    let place = Place::new();
+    finish(&mut place.train("run")).ok();
+    let dir = place.path("run").display().to_string();
+    let outcome = run(["inspect", &dir, "--length", "150", "--threads", "1"]).ok();
+    for word in
+        ["nats over", "largest Lyapunov exponent", "gate f of layer 0: shut", "before training: ", "report.html"]
+    {
+        assert!(outcome.out.contains(word), "no {word:?} in {}", outcome.out);
+    }
+    assert_eq!(place.names("run/inspect"), ["report.html", "report.json"]);
+    let page = String::from_utf8(place.read("run/inspect/report.html")).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"));
+
+    // One object on standard output, the same numbers as in the file; another folder.
+    let out = place.path("other").display().to_string();
+    let outcome = run(["inspect", &dir, "--length", "150", "--json", "--out", &out, "--best"]).ok();
+    let printed: Value = serde_json::from_str(&outcome.out).unwrap();
+    let written: Value = serde_json::from_slice(&place.read("other/report.json")).unwrap();
+    assert_eq!(printed["trained"], written["trained"]);
+    assert!(printed["trained"]["jacobian_product"]["singular_values"][0][0].as_f64().unwrap() > 0.0);
+    assert_eq!(outcome.out.lines().count(), 1);
+}
+
+#[test]
+fn states_go_to_a_file() {
+    let place = Place::new();
+    finish(&mut place.train("run")).ok();
+    let dir = place.path("run").display().to_string();
+    let file = place.path("states.npz").display().to_string();
+    let outcome = run(["inspect", &dir, "--export", &file, "--length", "30"]).ok();
+    assert!(outcome.out.contains("layers.0.c (29, 8)"), "{}", outcome.out);
+    assert!(place.read("states.npz").starts_with(b"PK"));
+    assert!(!place.path("run/inspect").exists());
+    run(["inspect", &dir, "--export", "states.txt", "--length", "30"]).fails(2, &["--export", ".safetensors or .npz"]);
+}
+
+#[test]
+fn wrong_requests() {
+    let place = Place::new();
+    run(["inspect", "no/run"]).fails(2, &["no/run: there is no run"]);
+    finish(&mut place.train("run")).ok();
+    let dir = place.path("run").display().to_string();
+    run(["inspect", &dir, "--length", "0"]).fails(2, &["--length: it is 0", "from 2 to"]);
+    run(["inspect", &dir, "--length", "3001"]).fails(2, &["--length: it is 3001", "characters to read"]);
+    run(["inspect", &dir, "--data", "none.txt"]).fails(2, &["none.txt", "no such file"]);
+    std::fs::remove_file(place.path("run/model.safetensors")).unwrap();
+    run(["inspect", &dir]).fails(2, &["the run has no model yet", "--resume"]);
+}
+
+#[test]
+fn cells_are_unrolled() {
+    let place = Place::new();
+    let dot = run(["unroll", "lstm", "--length", "4", "--shape", "many-to-one"]).ok().out;
+    assert!(dot.starts_with("digraph") && dot.contains("h_3, c_3"), "{dot}");
+    let file = place.path("gru.svg").display().to_string();
+    run(["unroll", "gru", "--shape", "encoder-decoder", "--svg", &file]).ok();
+    assert!(String::from_utf8(place.read("gru.svg")).unwrap().contains("W decoder"));
+    run(["unroll", "lstn"]).fails(2, &["unknown cell `lstn`", "lstm"]);
+    run(["unroll", "lstm", "--shape", "many"]).fails(2, &["--shape", "many-to-"]);
+    run(["unroll", "lstm", "--length", "0"]).fails(2, &["--length", "from 1 to 50"]);
+}

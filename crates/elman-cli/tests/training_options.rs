@@ -1,0 +1,90 @@
+//! What the options of training do in a whole run.
+
+mod common;
+
+use common::{Place, finish, same};
+
+/// Every random or remembered thing that the options add.
+const ALL: &str = "--layers 2 --stride 3 --dropout-words 0.1 --dropout-input 0.1 --dropout-between 0.1 --dropout-recurrent 0.2 \
+    --dropout-output 0.1 --drop-connect 0.2 --activation-penalty 1 --temporal-penalty 1 --scheduled-sampling linear:1:0.01:0.5 \
+    --clip-by value --clip 0.05 --gradient-noise 0.0001 --parts 2 --weight-decay 0.01 --decoupled-decay on --watch on --log-every 4";
+
+#[test]
+fn a_run_with_all_of_them_is_the_same_when_it_is_resumed() {
+    let place = Place::new();
+    finish(place.train("whole").args(ALL.split_whitespace()).args(["--steps", "30"])).ok();
+    finish(place.train("parts").args(ALL.split_whitespace()).args(["--steps", "11"])).ok();
+    finish(place.resume("parts").args(["--steps", "12"])).ok();
+    finish(place.resume("parts").args(["--steps", "30"])).ok();
+    for file in ["model.safetensors", "checkpoint.safetensors", "metrics.jsonl"] {
+        same(&place.path("whole").join(file), &place.path("parts").join(file));
+    }
+    // And it is not the run without them.
+    finish(place.train("plain").args(["--layers", "2", "--steps", "30"])).ok();
+    assert!(place.read("plain/model.safetensors") != place.read("whole/model.safetensors"));
+}
+
+#[test]
+fn the_watch_is_in_the_events() {
+    let place = Place::new();
+    finish(place.train("run").args(["--watch", "on", "--log-every", "5"])).ok();
+    let folder = place.path("run");
+    let is_events = |name: &String| name.contains("tfevents");
+    let events: Vec<u8> = place
+        .names("run")
+        .iter()
+        .filter(|name| is_events(name))
+        .flat_map(|name| std::fs::read(folder.join(name)).unwrap())
+        .collect();
+    for tag in ["train/clipped", "watch/update_to_parameters", "watch/f_l0_below_0.1", "watch/o_l0_above_0.9"] {
+        assert!(events.windows(tag.len()).any(|part| part == tag.as_bytes()), "{tag}");
+    }
+    // It changes no result.
+    finish(&mut place.train("other")).ok();
+    same(&folder.join("model.safetensors"), &place.path("other").join("model.safetensors"));
+}
+
+#[test]
+fn training_stops_where_the_held_out_score_no_longer_improves() {
+    let place = Place::new();
+    // So high a rate that the score goes up and down.
+    let settings = ["--steps", "400", "--eval-every", "5", "--patience", "3", "--lr", "0.5"];
+    let outcome = finish(place.train("run").args(settings)).ok();
+    assert!(outcome.err.contains("stopped early at step"), "{}", outcome.err);
+    let metrics = String::from_utf8(place.read("run/metrics.jsonl")).unwrap();
+    let scores: Vec<f64> = metrics
+        .lines()
+        .filter_map(|line| line.split("\"held_out\":").nth(1)?.split([',', '}']).next()?.parse().ok())
+        .collect();
+    let best = scores.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(scores.iter().rev().take_while(|&&score| score > best).count(), 3, "{scores:?}");
+}
+
+#[test]
+fn an_explosion_is_named() {
+    let place = Place::new();
+    // Rectifiers from a recurrent matrix of large eigenvalues, and steps that nothing holds back.
+    let settings = ["--cell", "irnn", "--optimiser", "sgd", "--lr", "1000000", "--clip", "1000000", "--steps", "50"];
+    let outcome = finish(place.train("run").args(settings));
+    assert_eq!(outcome.status, 1, "{outcome:#?}");
+    let line = outcome.err.lines().last().unwrap();
+    assert!(line.contains("explodes") || line.contains("NaN") || line.contains("inf"), "{line}");
+    assert!(line.contains("lower --lr"), "{line}");
+}
+
+#[test]
+fn wrong_values_are_named_with_their_range() {
+    let place = Place::new();
+    for (arguments, words) in [
+        (["--stride", "9"], ["stride: it is 9", "at most seq-len, which is 8"]),
+        (["--stride", "0"], ["`stride` is 0", "from 1"]),
+        (["--dropout-recurrent", "1.0"], ["`dropout-recurrent` is 1.0", "from 0 to below 1"]),
+        (["--drop-connect", "-0.1"], ["`drop-connect` is -0.1", "from 0 to below 1"]),
+        (["--clip", "0"], ["`clip` is 0", "above 0"]),
+        (["--clip-by", "norms"], ["unknown clip-by `norms`", "did you mean `norm`?"]),
+        (["--scheduled-sampling", "linear:2"], ["`scheduled-sampling` is `linear:2`", "`exponential:K`"]),
+    ] {
+        finish(place.train("run").args([format!("{}={}", arguments[0], arguments[1])])).fails(2, &words);
+        assert!(!place.path("run").exists());
+    }
+}

@@ -1,0 +1,116 @@
+//! What each way to run or train costs, as a function of T: memory, operations, steps that must wait for each other.
+//!
+//! Counted from the layers' sizes and their recorded equations, for one row of a batch and the recurrent layers alone. With D numbers of
+//! state, P parameters of which W are weights, A numbers that a step leaves for the gradient (what goes into the equations and what
+//! they write), and e, e' operations of the equations forward and backward, T steps cost
+//!
+//! ```text
+//! way                           numbers kept       operations                          one after the other
+//! inference                     D                  T (2W + e)                          T
+//! full BPTT                     T A + D            T (6W + e + e')                     2T
+//! BPTT in windows of p          p A + D            T (6W + e + e')                     2T
+//! RTRL                          D P + D² + D       T (2W + e + D (2W + e') + 2D²P + 2DP)   T
+//! output fed back, from targets A                  T (6W + e + e')                     2
+//! scan, linear layers           T (A + 2D)         T (6W + e + e')                     4 ⌈log₂ T⌉
+//! ```
+//!
+//! Weights take 2W forward, 2W for the gradient by what they multiply and 2W for their own. RTRL carries ∂s/∂θ (D, P) forward and
+//! multiplies it by ∂s_t/∂s_{t-1} at each step. The fifth row is for networks that feed back their output alone: targets in its place
+//! make every step independent of all others.
+
+use super::network::Network;
+use elman_core::algebra::expression::{Operations, StageGraph};
+use elman_core::engine::Scan;
+use elman_core::layer::Role;
+
+/// What one way costs for T steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cost {
+    /// The way.
+    pub way: &'static str,
+    /// Numbers kept at the same time.
+    pub memory: f64,
+    /// Operations.
+    pub operations: f64,
+    /// Steps that must be done one after the other.
+    pub serial: f64,
+    /// How memory, operations and serial steps grow with T.
+    pub growth: [&'static str; 3],
+    /// Whether this network can be run so.
+    pub possible: bool,
+}
+
+/// The sizes that costs are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// D, numbers of the state.
+    pub state: usize,
+    /// P, parameters of the recurrent layers.
+    pub parameters: usize,
+    /// W, those of them that are weights of matrices.
+    pub weights: usize,
+    /// A, numbers that a step keeps for the gradient.
+    pub kept: usize,
+    /// e, operations of the equations in a step.
+    pub forward: usize,
+    /// e', operations of their gradient.
+    pub backward: usize,
+}
+
+impl Sizes {
+    /// Of a network's recurrent layers.
+    pub fn of(network: &Network) -> Sizes {
+        let mut sizes = Sizes { state: network.state_width(), ..Sizes::default() };
+        for l in network.layers() {
+            sizes.parameters += l.layer.parameter_count();
+            sizes.weights +=
+                l.layer.parameters().iter().filter(|p| p.role == Role::Weight).map(|p| p.len()).sum::<usize>();
+            sizes.kept += l.layer.values().iter().map(|v| l.layer.sizes().of(v.width)).sum::<usize>();
+            for (s, stage) in l.layer.stages().iter().enumerate() {
+                let graph = StageGraph::of(&**l.layer.cell(), s);
+                let gradient = graph.gradient();
+                sizes.kept += stage.gates.len() * stage.width;
+                sizes.forward += stage.width * graph.operations().total();
+                sizes.backward += stage.width * Operations::count(&gradient.nodes[graph.nodes.len()..]).total();
+            }
+        }
+        sizes
+    }
+}
+
+/// The costs of `steps` steps; truncated backpropagation has windows of `window`.
+pub fn costs(network: &Network, steps: usize, window: usize) -> Vec<Cost> {
+    let sizes = Sizes::of(network);
+    let f = |n: usize| n as f64;
+    let (t, d, p, w, a) = (f(steps), f(sizes.state), f(sizes.parameters), f(sizes.weights), f(sizes.kept));
+    let (forward, backward) = (2.0 * w + f(sizes.forward), 4.0 * w + f(sizes.backward));
+    let bptt = t * (forward + backward);
+    let linear = network.layers().iter().all(|l| Scan::new(&l.layer).is_ok());
+    // What is fed back is the output alone, and no state beside it.
+    let output_fed = network.layers().iter().all(|l| l.layer.carried() == [l.layer.output()])
+        && network.layers().iter().all(|l| feeds_back_a_readout(l));
+    let levels = f((usize::BITS - steps.saturating_sub(1).leading_zeros()) as usize);
+    let cost =
+        |way, memory, operations, serial, growth, possible| Cost { way, memory, operations, serial, growth, possible };
+    vec![
+        cost("inference", d, t * forward, t, ["1", "T", "T"], true),
+        cost("full BPTT", t * a + d, bptt, 2.0 * t, ["T", "T", "T"], true),
+        cost("BPTT in windows", f(window.min(steps)) * a + d, bptt, 2.0 * t, ["1", "T", "T"], true),
+        cost(
+            "RTRL",
+            d * p + d * d + d,
+            t * (forward + d * (2.0 * w + f(sizes.backward)) + 2.0 * d * d * p + 2.0 * d * p),
+            t,
+            ["1", "T", "T"],
+            true,
+        ),
+        cost("output fed back, from targets", a, bptt, 2.0, ["1", "T", "1"], output_fed),
+        cost("scan over time", t * (a + 2.0 * d), bptt, 4.0 * levels, ["T", "T", "log T"], linear),
+    ]
+}
+
+/// Whether the carried output is a stage of its own after the hidden one, as Jordan's y is.
+fn feeds_back_a_readout(l: &super::network::NetworkLayer) -> bool {
+    let stages = l.layer.stages();
+    stages.len() > 1 && stages.last().is_some_and(|stage| stage.writes.contains(&l.layer.output()))
+}

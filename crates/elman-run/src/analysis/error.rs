@@ -1,0 +1,32 @@
+//! What can be wrong with a question to a model.
+
+/// Why an analysis cannot be made. Each message is one line: what, where, what to do.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AnalysisError {
+    /// The text is too short for the question.
+    #[error(
+        "the text has {found} characters, this needs at least {least}; give a longer text, or look back over fewer steps"
+    )]
+    TooShort {
+        /// Characters that there are.
+        found: usize,
+        /// Characters that it takes.
+        least: usize,
+    },
+    /// A number of lags, ends or positions is zero.
+    #[error("{what} is 0; it must be at least 1")]
+    Zero {
+        /// The number's name.
+        what: &'static str,
+    },
+    /// The cell asks for inputs at every step that a text does not have.
+    #[error("cell `{cell}` has feeds (masks or noise for every step), which an analysis has no values for")]
+    Feeds {
+        /// The cell.
+        cell: String,
+    },
+    /// A parameter or a result is not a finite number.
+    #[error("the model's numbers are not finite; it was damaged in training: use an earlier checkpoint")]
+    NotFinite,
+}

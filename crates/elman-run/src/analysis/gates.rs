@@ -1,0 +1,159 @@
+//! What gates and units do over a text: how often a gate is shut or open, and which unit follows what in the text.
+//!
+//! A. Karpathy, J. Johnson & L. Fei-Fei, "Visualizing and understanding recurrent networks", 2015, section 4.
+
+use super::trace::{Nature, Series, Trace};
+
+/// How often the units of a gate are saturated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Saturation {
+    /// The layer, from 0.
+    pub layer: usize,
+    /// The gate's name.
+    pub name: &'static str,
+    /// For each unit, the fraction of steps in which it is below 0.1: left-saturated, shut.
+    pub left: Vec<f64>,
+    /// For each unit, the fraction of steps in which it is above 0.9: right-saturated, open.
+    pub right: Vec<f64>,
+}
+
+impl Saturation {
+    /// Below this a gate is left-saturated.
+    pub const LEFT: f64 = 0.1;
+    /// Above this it is right-saturated.
+    pub const RIGHT: f64 = 0.9;
+
+    /// Of every gate of the trace.
+    pub fn of(trace: &Trace) -> Vec<Saturation> {
+        let share = |s: &Series, u: usize, counts: fn(f64) -> bool| {
+            s.values.iter().skip(u).step_by(s.width).filter(|&&v| counts(v)).count() as f64 / trace.steps as f64
+        };
+        let gates = trace.series.iter().filter(|s| s.nature == Nature::Gate);
+        let all = |s: &Series, counts| (0..s.width).map(|u| share(s, u, counts)).collect();
+        gates
+            .map(|s| Saturation {
+                layer: s.layer,
+                name: s.name,
+                left: all(s, |v| v < Saturation::LEFT),
+                right: all(s, |v| v > Saturation::RIGHT),
+            })
+            .collect()
+    }
+
+    /// Mean fractions over the units: left, right.
+    pub fn means(&self) -> (f64, f64) {
+        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len().max(1) as f64;
+        (mean(&self.left), mean(&self.right))
+    }
+}
+
+/// A property of the text at every character.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Feature {
+    /// What it is, such as `inside quotes`.
+    pub name: String,
+    /// One number a character.
+    pub values: Vec<f64>,
+}
+
+/// Properties that a unit may follow: the place in the line and in the word, quotes, brackets, capitals, digits; and each of the
+/// commonest characters. Those that are the same everywhere are left out.
+///
+/// ```
+/// use elman_run::analysis::features;
+/// let text: Vec<char> = "f(x) \"y\"".chars().collect();
+/// let inside = features(&text).into_iter().find(|f| f.name == "inside brackets").unwrap();
+/// assert_eq!(inside.values, [0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+/// ```
+pub fn features(text: &[char]) -> Vec<Feature> {
+    /// Characters of their own.
+    const COMMONEST: usize = 12;
+    let (mut line, mut word, mut quoted, mut depth) = (0.0, 0.0, false, 0u32);
+    let mut found: Vec<(String, Vec<f64>)> = [
+        "place in the line",
+        "place in the word",
+        "inside quotes",
+        "inside brackets",
+        "capital letter",
+        "digit",
+        "blank",
+    ]
+    .map(|name| (name.to_string(), Vec::with_capacity(text.len())))
+    .into();
+    let truth = |yes: bool| f64::from(u8::from(yes));
+    for &c in text {
+        line = if c == '\n' { 0.0 } else { line + 1.0 };
+        word = if c.is_alphanumeric() { word + 1.0 } else { 0.0 };
+        quoted ^= c == '"';
+        match c {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let now = [
+            line,
+            word,
+            truth(quoted),
+            truth(depth > 0),
+            truth(c.is_uppercase()),
+            truth(c.is_ascii_digit()),
+            truth(c.is_whitespace()),
+        ];
+        found.iter_mut().zip(now).for_each(|((_, values), x)| values.push(x));
+    }
+    let mut counts: std::collections::BTreeMap<char, usize> = Default::default();
+    text.iter().for_each(|&c| *counts.entry(c).or_default() += 1);
+    let mut counts: Vec<(char, usize)> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+    for (c, _) in counts.into_iter().take(COMMONEST) {
+        found.push((format!("the character {c:?}"), text.iter().map(|&x| truth(x == c)).collect()));
+    }
+    let varies = |values: &[f64]| values.iter().any(|v| *v != values[0]);
+    found.into_iter().filter(|(_, v)| varies(v)).map(|(name, values)| Feature { name, values }).collect()
+}
+
+/// A unit and what it follows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selective {
+    /// Index into [`Trace::series`].
+    pub series: usize,
+    /// The unit.
+    pub unit: usize,
+    /// The feature's name.
+    pub feature: String,
+    /// Pearson's correlation over the steps, -1 to 1.
+    pub correlation: f64,
+}
+
+/// For each feature, the unit among all states that follows it most closely; strongest first.
+///
+/// The text of step t is the character that the step reads. With hundreds of units the best of them correlates a little with anything:
+/// over T steps some 4/√T is chance.
+pub fn most_selective(trace: &Trace, features: &[Feature]) -> Vec<Selective> {
+    let mut found: Vec<Selective> = Vec::new();
+    for feature in features {
+        let wanted = centred(&feature.values[..trace.steps]);
+        let mut best: Option<Selective> = None;
+        for (i, series) in trace.series.iter().enumerate().filter(|(_, s)| s.nature == Nature::State) {
+            for unit in 0..series.width {
+                let values = centred(&series.unit(unit));
+                let correlation: f64 = values.iter().zip(&wanted).map(|(a, b)| a * b).sum();
+                if best.as_ref().is_none_or(|b| correlation.abs() > b.correlation.abs()) {
+                    best = Some(Selective { series: i, unit, feature: feature.name.clone(), correlation });
+                }
+            }
+        }
+        found.extend(best);
+    }
+    found.sort_by(|a, b| b.correlation.abs().total_cmp(&a.correlation.abs()));
+    found
+}
+
+/// Less its mean, of length 1; zeros where it is constant.
+fn centred(values: &[f64]) -> Vec<f64> {
+    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let length = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>().sqrt();
+    // Below this a value is constant but for rounding.
+    let constant = length <= 1e-12 * (mean.abs() * (values.len() as f64).sqrt());
+    values.iter().map(|v| if constant { 0.0 } else { (v - mean) / length }).collect()
+}

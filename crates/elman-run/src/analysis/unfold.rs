@@ -1,0 +1,154 @@
+//! Backpropagation through time is backpropagation through a feed-forward network: the recurrent network unfolded, a layer for each
+//! step, with the weights of all these layers shared.
+//!
+//! Here the unfolded network is built in full: every step has a copy of the weights of its own and gets its own gradient, as an MLP's
+//! layers do; then the gradients of the copies are summed. That the sum is what the engine gives for the recurrent network is checked
+//! on a model and a text, not argued.
+
+use super::AnalysisError;
+use super::network::{Network, Path, State};
+use elman_core::engine::{Engine, Gradients, Input, Output, Sequence, Workspace, reference};
+use std::sync::Arc;
+
+/// The gradient of a text's mean loss.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bptt {
+    /// Mean of -ln p(next token), in nats.
+    pub loss: f64,
+    /// By each parameter of each layer, first layer first.
+    pub gradients: Vec<Vec<f64>>,
+    /// Bytes that the engine held for it, all layers together.
+    pub bytes: usize,
+}
+
+/// Forward through the first `steps` steps of the path, then backward through all of them: the fused engine, each layer's whole
+/// sequence at once.
+///
+/// # Errors
+/// `steps` is 0 or more than there are.
+pub fn bptt(network: &Network, path: &Path, engine: &Arc<Engine>, steps: usize) -> Result<Bptt, AnalysisError> {
+    check(path, steps)?;
+    let layers = network.layers();
+    let mut inputs = vec![path.ids()[..steps].iter().flat_map(|&id| network.embed(id).to_vec()).collect::<Vec<f64>>()];
+    let mut workspaces: Vec<Workspace<f64>> = layers.iter().map(|_| Workspace::new()).collect();
+    for (k, l) in layers.iter().enumerate() {
+        let mut out = Output::default();
+        let seq = sequence(&inputs[k], steps, &network.initial()[k]);
+        engine.forward(&l.layer, &l.slices(), &seq, &mut workspaces[k], &mut out);
+        inputs.push(out.y);
+    }
+    let (loss, mut d) = losses(network, path, &inputs[layers.len()], steps);
+    let mut gradients = Vec::new();
+    for (k, l) in layers.iter().enumerate().rev() {
+        let mut out = Gradients::default();
+        let seq = sequence(&inputs[k], steps, &network.initial()[k]);
+        engine.backward(&l.layer, &l.slices(), &seq, &mut workspaces[k], &d, None, &mut out);
+        d = out.input;
+        gradients.splice(0..0, out.params);
+    }
+    Ok(Bptt { loss, gradients, bytes: workspaces.iter().map(Workspace::bytes).sum() })
+}
+
+/// The network unfolded over some steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unfolded {
+    /// Copies of the recurrent layers: the depth of the feed-forward network, in steps.
+    pub steps: usize,
+    /// Mean loss in nats.
+    pub loss: f64,
+    /// For each parameter of each layer and each step, the norm of the copy's own gradient.
+    pub norms: Vec<Vec<f64>>,
+    /// For each parameter of each layer, the sum over the copies.
+    pub gradients: Vec<Vec<f64>>,
+}
+
+impl Unfolded {
+    /// Unfolds the first `steps` steps of the path: forward and backward from copy to copy, by the readable engine.
+    ///
+    /// # Errors
+    /// `steps` is 0 or more than there are.
+    pub fn new(network: &Network, path: &Path, steps: usize) -> Result<Unfolded, AnalysisError> {
+        check(path, steps)?;
+        let layers = network.layers();
+        // A copy of all weights for every step: these are what the gradients below are taken by.
+        let copies: Vec<Vec<Vec<Vec<f64>>>> =
+            (0..steps).map(|_| layers.iter().map(|l| l.parameters.clone()).collect()).collect();
+        let mut state = network.initial().clone();
+        let (mut befores, mut inputs, mut outputs): (Vec<State>, Vec<Vec<Vec<f64>>>, Vec<f64>) = Default::default();
+        for (t, copy) in copies.iter().enumerate() {
+            befores.push(state.clone());
+            let mut x = network.embed(path.ids()[t]).to_vec();
+            let mut step_inputs = Vec::new();
+            for (k, l) in layers.iter().enumerate() {
+                let params: Vec<&[f64]> = copy[k].iter().map(Vec::as_slice).collect();
+                let y = reference::step(&l.layer, &params, Input::Dense(&x), 1, &mut state[k]);
+                step_inputs.push(std::mem::replace(&mut x, y));
+            }
+            inputs.push(step_inputs);
+            outputs.extend(x);
+        }
+        let (loss, d_outputs) = losses(network, path, &outputs, steps);
+        let mut d_state: State = state.iter().map(|l| l.iter().map(|s| vec![0.0; s.len()]).collect()).collect();
+        let count: usize = layers.iter().map(|l| l.parameters.len()).sum();
+        let mut norms = vec![vec![0.0; steps]; count];
+        let mut gradients: Vec<Vec<f64>> =
+            layers.iter().flat_map(|l| &l.parameters).map(|p| vec![0.0; p.len()]).collect();
+        let width = network.output_width();
+        for t in (0..steps).rev() {
+            let mut d = d_outputs[t * width..][..width].to_vec();
+            let mut first = count;
+            for (k, l) in layers.iter().enumerate().rev() {
+                let params: Vec<&[f64]> = copies[t][k].iter().map(Vec::as_slice).collect();
+                let seq = sequence(&inputs[t][k], 1, &befores[t][k]);
+                let after: Vec<&[f64]> = d_state[k].iter().map(Vec::as_slice).collect();
+                let found = reference::backward(&l.layer, &params, &seq, &d, Some(&after));
+                first -= found.params.len();
+                for (p, own) in found.params.iter().enumerate() {
+                    norms[first + p][t] = super::network::norm(own);
+                    gradients[first + p].iter_mut().zip(own).for_each(|(sum, g)| *sum += g);
+                }
+                d = found.input;
+                d_state[k] = found.state;
+            }
+        }
+        Ok(Unfolded { steps, loss, norms, gradients })
+    }
+
+    /// The largest difference from another gradient, each parameter's relative to its largest element.
+    ///
+    /// # Panics
+    /// If it is another network's.
+    pub fn difference(&self, other: &Bptt) -> f64 {
+        assert_eq!(self.gradients.len(), other.gradients.len(), "gradients of one network");
+        let pair = |(a, b): (&Vec<f64>, &Vec<f64>)| {
+            let largest = b.iter().fold(f64::MIN_POSITIVE, |m, x| m.max(x.abs()));
+            a.iter().zip(b).map(|(a, b)| (a - b).abs() / largest).fold(0.0, f64::max)
+        };
+        self.gradients.iter().zip(&other.gradients).map(pair).fold(0.0, f64::max)
+    }
+}
+
+fn check(path: &Path, steps: usize) -> Result<(), AnalysisError> {
+    match steps {
+        0 => Err(AnalysisError::Zero { what: "the number of steps" }),
+        _ if steps > path.steps() => Err(AnalysisError::TooShort { found: path.ids().len(), least: steps + 1 }),
+        _ => Ok(()),
+    }
+}
+
+/// Mean loss of the outputs (steps, P) and its gradient by them.
+fn losses(network: &Network, path: &Path, outputs: &[f64], steps: usize) -> (f64, Vec<f64>) {
+    let (mut loss, mut d) = (0.0, Vec::with_capacity(outputs.len()));
+    for (y, &target) in outputs.chunks(network.output_width()).zip(&path.ids()[1..]) {
+        let (nats, d_y) = network.loss(y, target);
+        loss += nats / steps as f64;
+        d.extend(d_y.iter().map(|d| d / steps as f64));
+    }
+    (loss, d)
+}
+
+fn sequence<'a>(x: &'a [f64], steps: usize, state: &'a [Vec<f64>]) -> Sequence<'a, f64> {
+    let mut seq = Sequence::new(steps, 1, Input::Dense(x));
+    seq.state = Some(state.iter().map(Vec::as_slice).collect());
+    seq
+}

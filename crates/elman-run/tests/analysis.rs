@@ -1,0 +1,390 @@
+//! Where the gradient goes: against backpropagation through the whole sequence, against differences, against matrices that are known.
+
+mod common;
+
+use common::{config, ids, model, model_with, path};
+use elman_core::cells::REGISTRY;
+use elman_core::engine::{Engine, Input, Sequence, reference};
+use elman_run::analysis::cost::Sizes;
+use elman_run::analysis::linear::singular_values;
+use elman_run::analysis::{
+    AnalysisError, Flow, FlowSettings, Kind, Lyapunov, Network, Path, Products, Unfolded, Verdict, costs,
+    geometric_lags, recurrent_matrices,
+};
+use std::sync::Arc;
+
+/// Mean loss of all steps and its gradient by every parameter of the stack, then the embedding: the readable engine through the
+/// whole sequence at once.
+fn bptt(network: &Network, ids: &[u32]) -> (f64, Vec<Vec<f64>>) {
+    let steps = ids.len() - 1;
+    let mut inputs = vec![ids[..steps].iter().flat_map(|&id| network.embed(id).to_vec()).collect::<Vec<f64>>()];
+    for (k, l) in network.layers().iter().enumerate() {
+        let y = reference::forward(&l.layer, &l.slices(), &sequence(network, k, &inputs[k])).y;
+        inputs.push(y);
+    }
+    let mut loss = 0.0;
+    let mut d = Vec::new();
+    for (y, &target) in inputs.last().unwrap().chunks(network.output_width()).zip(&ids[1..]) {
+        let (nats, d_y) = network.loss(y, target);
+        loss += nats / steps as f64;
+        d.extend(d_y.iter().map(|d| d / steps as f64));
+    }
+    let mut gradients = Vec::new();
+    for (k, l) in network.layers().iter().enumerate().rev() {
+        let found = reference::backward(&l.layer, &l.slices(), &sequence(network, k, &inputs[k]), &d, None);
+        d = found.input;
+        gradients.splice(0..0, found.params);
+    }
+    let width = network.embedding().len() / network.vocabulary();
+    let mut embedding = vec![0.0; network.embedding().len()];
+    for (&id, d) in ids.iter().zip(d.chunks(width)) {
+        embedding[id as usize * width..][..width].iter_mut().zip(d).for_each(|(sum, d)| *sum += d);
+    }
+    gradients.push(embedding);
+    (loss, gradients)
+}
+
+/// The contributions of all lags, from all losses, are the gradient of backpropagation through time: for every cell, and a stack.
+#[test]
+fn lags_add_up_to_the_gradient_of_bptt() {
+    let cells = REGISTRY.iter().map(|entry| (entry.name, 1)).chain([("lstm", 3), ("gru", 2), ("elman", 2)]);
+    for (cell, layers) in cells {
+        let model = model(cell, 4, layers);
+        let (network, path, engine) = path(&model, 13);
+        let (loss, want) = bptt(&network, path.ids());
+        // As many lags as there are steps, so that each loss reaches the beginning.
+        let flow = all(&network, &path, &engine);
+        assert!((flow.loss - loss).abs() < 1e-13, "{cell}: {} {loss}", flow.loss);
+        assert_eq!(flow.parameters.len(), want.len());
+        for (found, want) in flow.parameters.iter().zip(&want) {
+            let largest = want.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+            for (found_value, want) in found.total.iter().zip(want) {
+                // Sums in another order, over some dozen steps of which each passes roundings on.
+                assert!((found_value - want).abs() <= 1e-12 * largest, "{cell} {}: {found_value} {want}", found.name);
+            }
+            if largest > 0.0 {
+                // The same roundings.
+                assert!((found.shares.iter().sum::<f64>() - 1.0).abs() < 1e-11, "{cell} {}", found.name);
+                assert!((found.cosines.last().unwrap() - 1.0).abs() < 1e-11, "{cell} {}", found.name);
+            }
+        }
+    }
+}
+
+/// The input of layer `k` from the initial state.
+fn sequence<'a>(network: &'a Network, k: usize, x: &'a [f64]) -> Sequence<'a, f64> {
+    let mut seq = Sequence::new(x.len() / network.layers()[k].layer.sizes().input, 1, Input::Dense(x));
+    seq.state = Some(network.initial()[k].iter().map(Vec::as_slice).collect());
+    seq
+}
+
+/// From every step, back to the beginning.
+fn all(network: &Network, path: &Path, engine: &Arc<Engine>) -> Flow {
+    Flow::through_all(network, path, engine).unwrap()
+}
+
+/// ∂L_j/∂s_k against central differences: the state after step k is moved, the rest runs again.
+#[test]
+fn gradients_by_the_state_are_those_of_differences() {
+    for (cell, layers) in [("lstm", 1), ("lstm", 2), ("gru", 2), ("elman", 1), ("lstm-projected", 2), ("jordan", 1)] {
+        let model = model(cell, 4, layers);
+        let n = 12;
+        let (network, path, engine) = path(&model, n);
+        let lags = n - 2;
+        // One loss, the last.
+        let flow = Flow::new(&network, &path, &engine, FlowSettings { lags, ends: 1 }).unwrap();
+        let j = n - 2;
+        assert_eq!(flow.ends, [j]);
+        let loss = |k: usize, state: &[Vec<Vec<f64>>]| {
+            let mut state = state.to_vec();
+            let mut nats = 0.0;
+            for t in k + 1..=j {
+                let mut x = network.embed(path.ids()[t]).to_vec();
+                for (l, state) in network.layers().iter().zip(&mut state) {
+                    x = reference::step(&l.layer, &l.slices(), Input::Dense(&x), 1, state);
+                }
+                nats = network.loss(&x, path.ids()[t + 1]).0;
+            }
+            nats
+        };
+        for lag in 1..=lags {
+            let k = j - lag;
+            let after = path.state(k + 1);
+            for (p, part) in network.parts().iter().enumerate() {
+                let c = network.parts()[..p].iter().filter(|q| q.layer == part.layer).count();
+                let mut square = 0.0;
+                for u in 0..part.width {
+                    // A step of 1e-5: truncation and rounding both some 1e-10.
+                    let moved = |by: f64| {
+                        let mut state = after.clone();
+                        state[part.layer][c][u] += by;
+                        loss(k, &state)
+                    };
+                    square += ((moved(1e-5) - moved(-1e-5)) / 2e-5).powi(2);
+                }
+                let found = flow.states[p].mean[lag - 1];
+                assert!(
+                    (found - square.sqrt()).abs() < 1e-9 + 1e-6 * found,
+                    "{cell} {} lag {lag}: {found} {}",
+                    part.name,
+                    square.sqrt()
+                );
+                assert_eq!((flow.states[p].low[lag - 1], flow.states[p].high[lag - 1]), (found, found));
+            }
+        }
+    }
+}
+
+/// The LSTM's carousel: with the forget gate open and the others' weights zero, the gradient by c neither shrinks nor grows, and
+/// that by h is zero.
+#[test]
+fn the_constant_error_carousel_carries_the_gradient_unchanged() {
+    let h = 4;
+    let model = model_with(config("lstm", h, 1), |name, values| match name {
+        "rnn.weight_hh_l0" => values.fill(0.0),
+        "rnn.weight_ih_l0" => values[..2 * h * 5].fill(0.0),
+        // i closed, f open: σ(±40) is 0 and 1 to the last bit.
+        "rnn.bias_ih_l0" | "rnn.bias_hh_l0" => {
+            values[..h].fill(-40.0);
+            values[h..2 * h].fill(40.0);
+        }
+        _ => {}
+    });
+    let (network, path, engine) = path(&model, 40);
+    let flow = Flow::new(&network, &path, &engine, FlowSettings { lags: 30, ends: 1 }).unwrap();
+    let (by_h, by_c) = (&flow.states[0], &flow.states[1]);
+    assert_eq!((by_h.part.name, by_c.part.name), ("h", "c"));
+    assert!(by_h.mean.iter().all(|&x| x == 0.0));
+    assert!(by_c.mean[0] > 0.0);
+    // σ(40) differs from 1 by 4e-18.
+    assert!(by_c.mean.iter().all(|&x| (x / by_c.mean[0] - 1.0).abs() < 1e-14), "{:?}", by_c.mean);
+    let products = Products::new(&network, &path, &engine, &[1, 30], 1).unwrap();
+    let verdict = Verdict::new(&products.lags, &products.largest()).unwrap();
+    assert_eq!(verdict.kind, Kind::Healthy);
+}
+
+/// A simple network without input whose state stays 0: there the Jacobian is W itself.
+fn linear(cell: &str, w: &[f32], bias: f32) -> (Network, Path, Arc<Engine>) {
+    let h = w.len().isqrt();
+    let model = model_with(config(cell, h, 1), |name, values| match name {
+        "rnn.weight_hh_l0" => values.copy_from_slice(w),
+        "rnn.weight_ih_l0" => values.fill(0.0),
+        "rnn.bias_ih_l0" => values.fill(bias),
+        _ => {}
+    });
+    path(&model, 60)
+}
+
+fn measured(network: &Network, path: &Path, engine: &Arc<Engine>, last: usize) -> (Products, Verdict) {
+    let products = Products::new(network, path, engine, &geometric_lags(last), 2).unwrap();
+    let verdict = Verdict::new(&products.lags, &products.largest()).unwrap();
+    (products, verdict)
+}
+
+/// The first deck's diag(0.5, 1.5)^10, through the whole way from a model to singular values.
+#[test]
+fn the_first_decks_power_of_a_diagonal_matrix() {
+    let (network, path, engine) = linear("elman", &[0.5, 0.0, 0.0, 1.5], 0.0);
+    let products = Products::new(&network, &path, &engine, &[1, 10], 2).unwrap();
+    // 57.665039 and 0.00098 on the slide.
+    assert!(
+        (products.values[1][0] - 1.5f64.powi(10)).abs() < 1e-11 && (products.values[1][0] - 57.665039).abs() < 1e-6
+    );
+    assert!((products.values[1][1] - 0.5f64.powi(10)).abs() < 1e-14 && (products.values[1][1] - 0.00098).abs() < 4e-6);
+    // ln 1.5 and ln 0.5, to roundings of sums of forty numbers.
+    let lyapunov = Lyapunov::new(&network, &path, &engine, 5).unwrap();
+    assert_eq!(lyapunov.exponents.len(), 2);
+    assert!((lyapunov.exponents[0] - 1.5f64.ln()).abs() < 1e-8, "{lyapunov:?}");
+    assert!((lyapunov.exponents[1] - 0.5f64.ln()).abs() < 1e-8, "{lyapunov:?}");
+    assert_eq!(measured(&network, &path, &engine, 40).1.kind, Kind::Exploding);
+}
+
+/// A largest singular value above 1 does not make the product explode: where W is not normal, and where units are saturated.
+#[test]
+fn the_verdict_is_the_products_not_the_matrixs() {
+    let not_normal = [0.5, 5.0, 0.0, 0.5];
+    let saturated = [1.5, 0.0, 0.0, 1.5];
+    for (w, bias, radius) in [(not_normal, 0.0, 0.5), (saturated, 5.0, 1.5)] {
+        let (network, path, engine) = linear("elman", &w, bias);
+        let matrix = &recurrent_matrices(&network, 100)[0];
+        assert!(matrix.singular_values[0] > 1.0, "{matrix:?}");
+        // A defective double eigenvalue comes out to the root of a rounding.
+        assert!((matrix.spectral_radius().unwrap() - radius).abs() < 1e-7, "{matrix:?}");
+        let (products, verdict) = measured(&network, &path, &engine, 40);
+        assert_eq!(verdict.kind, Kind::Vanishing, "{products:?}");
+        assert!(verdict.factor < 1e-3 && verdict.rate < 0.0 && verdict.horizon.is_some());
+    }
+    // One that is not normal grows before it shrinks, as its singular value says for the first step.
+    let (network, path, engine) = linear("elman", &not_normal, 0.0);
+    let (products, _) = measured(&network, &path, &engine, 40);
+    assert!(products.largest()[0] > 5.0);
+    // An orthogonal matrix keeps every length for ever, as long as the state is zero.
+    let (network, path, engine) = linear("elman", &[0.6, 0.8, -0.8, 0.6], 0.0);
+    let (products, verdict) = measured(&network, &path, &engine, 40);
+    // f32's rounding of 0.6 and 0.8, forty times.
+    assert!(products.values.iter().flatten().all(|v| (v - 1.0).abs() < 1e-5));
+    assert_eq!(verdict.kind, Kind::Healthy);
+}
+
+/// The product by rows of the engine is the product of the Jacobians, each taken by differences of a step.
+#[test]
+fn products_are_those_of_jacobians_by_differences() {
+    for (cell, layers) in [("lstm", 1), ("gru", 2), ("lstm-projected", 1)] {
+        let model = model(cell, 3, layers);
+        let (network, path, engine) = path(&model, 8);
+        let width = network.state_width();
+        let mut product: Vec<f64> = (0..width * width).map(|k| f64::from(u8::from(k / width == k % width))).collect();
+        let flat = |state: &[Vec<Vec<f64>>]| state.iter().flatten().flatten().copied().collect::<Vec<f64>>();
+        let (last, lags) = (path.steps() - 1, 5);
+        for t in last + 1 - lags..=last {
+            let after = |column: usize, by: f64| {
+                let mut state = path.state(t).clone();
+                *state.iter_mut().flatten().flatten().nth(column).unwrap() += by;
+                let mut x = network.embed(path.ids()[t]).to_vec();
+                for (l, state) in network.layers().iter().zip(&mut state) {
+                    x = reference::step(&l.layer, &l.slices(), Input::Dense(&x), 1, state);
+                }
+                flat(&state)
+            };
+            let mut jacobian = vec![0.0; width * width];
+            for column in 0..width {
+                let (up, down) = (after(column, 1e-5), after(column, -1e-5));
+                for row in 0..width {
+                    jacobian[row * width + column] = (up[row] - down[row]) / 2e-5;
+                }
+            }
+            product = elman_run::analysis::linear::product(&jacobian, &product, width, width, width);
+        }
+        let want = singular_values(&product, width, width);
+        let found = Products::new(&network, &path, &engine, &[lags], 1).unwrap();
+        for (found, want) in found.values[0].iter().zip(&want) {
+            // Differences are good to some 1e-10, times the number of factors.
+            assert!((found - want).abs() < 1e-8 * want.max(1.0), "{cell}: {found} {want}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_asked() {
+    let model = model("lstm", 4, 1);
+    let (network, path, engine) = path(&model, 10);
+    let flow = |lags, ends| Flow::new(&network, &path, &engine, FlowSettings { lags, ends }).unwrap_err().to_string();
+    assert_eq!(
+        flow(10, 1),
+        "the text has 10 characters, this needs at least 11; give a longer text, or look back over fewer steps"
+    );
+    assert_eq!(flow(0, 1), "the number of lags is 0; it must be at least 1");
+    assert_eq!(flow(3, 0), "the number of losses is 0; it must be at least 1");
+    let short = Path::new(&network, &engine, &ids(1)).unwrap_err();
+    assert_eq!(short, AnalysisError::TooShort { found: 1, least: 2 });
+    assert!(Products::new(&network, &path, &engine, &[], 1).is_err());
+    assert!(Products::new(&network, &path, &engine, &[0, 2], 1).is_err());
+    assert!(Products::new(&network, &path, &engine, &[10], 1).is_err());
+    assert!(Products::new(&network, &path, &engine, &[9], 1).is_ok());
+    assert!(Lyapunov::new(&network, &path, &engine, 0).is_err());
+    assert!(Lyapunov::new(&network, &path, &engine, 3).is_err());
+    let broken = model_with(config("lstm", 2, 1), |name, values| {
+        if name == "readout.bias" {
+            values[0] = f32::NAN;
+        }
+    });
+    assert_eq!(Network::new(&broken).unwrap_err(), AnalysisError::NotFinite);
+}
+
+/// A feed-forward network with a copy of the weights for each step has, summed over the copies, the recurrent network's gradient.
+#[test]
+fn the_unfolded_network_has_the_gradient_of_bptt() {
+    for (cell, layers) in REGISTRY.iter().map(|entry| (entry.name, 1)).chain([("lstm", 3), ("gru", 2)]) {
+        let model = model(cell, 4, layers);
+        let (network, path, engine) = path(&model, 11);
+        let unfolded = Unfolded::new(&network, &path, 10).unwrap();
+        let whole = elman_run::analysis::bptt(&network, &path, &engine, 10).unwrap();
+        assert!((unfolded.loss - whole.loss).abs() < 1e-13);
+        // Two engines and two orders of sums, some dozen terms.
+        assert!(unfolded.difference(&whole) < 1e-12, "{cell}: {}", unfolded.difference(&whole));
+        let other = elman_run::analysis::bptt(&network, &path, &engine, 9).unwrap();
+        assert!(unfolded.difference(&other) > 1e-3, "{cell}: a gradient of other steps is another");
+        assert_eq!(unfolded.norms.iter().map(Vec::len).collect::<Vec<_>>(), vec![10; whole.gradients.len()]);
+    }
+}
+
+/// The first deck's rules for an MLP, written out with a matrix for each layer: δ^L = (ŷ - y) at the output, δ^{r-1} = (Σ δ^r θ^r) f'(z).
+#[test]
+fn the_unfolded_network_is_the_decks_mlp() {
+    let h = 4;
+    let model = model("elman", h, 1);
+    let (network, path, _) = path(&model, 8);
+    let l = &network.layers()[0];
+    let named = |name: &str| &l.parameters[l.layer.parameters().iter().position(|p| p.name == name).unwrap()];
+    let (w, u, b) = (named("weight_ih"), named("weight_hh"), named("bias_ih"));
+    let (steps, e) = (7, 5);
+    let mut hidden = vec![vec![0.0; h]];
+    for t in 0..steps {
+        let x = network.embed(path.ids()[t]);
+        let z = |i: usize| {
+            let input: f64 = (0..e).map(|j| w[i * e + j] * x[j]).sum();
+            let before: f64 = (0..h).map(|j| u[i * h + j] * hidden[t][j]).sum();
+            input + before + b[i]
+        };
+        hidden.push((0..h).map(|i| z(i).tanh()).collect());
+    }
+    let mut sum = vec![0.0; h * h];
+    let mut from_above = vec![0.0; h];
+    for t in (0..steps).rev() {
+        let (_, d_y) = network.loss(&hidden[t + 1], path.ids()[t + 1]);
+        let delta: Vec<f64> = (0..h)
+            .map(|i| (d_y[i] / steps as f64 + from_above[i]) * (1.0 - hidden[t + 1][i] * hidden[t + 1][i]))
+            .collect();
+        (0..h * h).for_each(|k| sum[k] += delta[k / h] * hidden[t][k % h]);
+        from_above = (0..h).map(|j| (0..h).map(|i| delta[i] * u[i * h + j]).sum()).collect();
+    }
+    let unfolded = Unfolded::new(&network, &path, steps).unwrap();
+    let at = l.layer.parameters().iter().position(|p| p.name == "weight_hh").unwrap();
+    let largest = sum.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+    for (found, want) in unfolded.gradients[at].iter().zip(&sum) {
+        assert!((found - want).abs() < 1e-13 * largest, "{found} {want}");
+    }
+}
+
+/// The counts against the engine: what it holds grows by A numbers a step.
+#[test]
+fn what_a_step_keeps_is_what_the_engine_holds() {
+    // 32 units fill the panels of every instruction set.
+    for cell in ["lstm", "gru", "elman"] {
+        let model = model(cell, 32, 1);
+        let (network, path, engine) = path(&model, 901);
+        let held = |steps| elman_run::analysis::bptt(&network, &path, &engine, steps).unwrap().bytes as f64;
+        // From 512 steps on all else is as large as it gets, and below 1 MiB buffers are not rounded to large pages.
+        let per_step = (held(900) - held(600)) / 300.0 / 8.0;
+        let kept = Sizes::of(&network).kept as f64;
+        // Where each row stands is some words a step, in lists that may have grown to twice their length.
+        assert!((kept..kept + 16.0).contains(&per_step), "{cell}: {per_step} held, {kept} counted");
+    }
+}
+
+#[test]
+fn costs_grow_as_the_fourth_decks_table_says() {
+    let (network, ..) = path(&model("lstm", 4, 1), 5);
+    // Four gates of four units: 16 (5 + 4) weights and 16 biases; h and c.
+    let sizes = Sizes::of(&network);
+    assert_eq!((sizes.state, sizes.weights, sizes.kept), (8, 16 * 9, 16 + 8));
+    assert_eq!(sizes.parameters, 16 * 9 + 16);
+    let (short, long) = (costs(&network, 100, 10), costs(&network, 10_000, 10));
+    for (short, long) in short.iter().zip(&long) {
+        let ratios = [long.memory / short.memory, long.operations / short.operations, long.serial / short.serial];
+        for (ratio, growth) in ratios.iter().zip(long.growth) {
+            let wanted = match growth {
+                "1" => 1.0..1.0001,
+                "T" => 95.0..100.001,
+                _ => 1.9..2.1,
+            };
+            assert!(wanted.contains(ratio), "{} {growth}: {ratio}", long.way);
+        }
+    }
+    let possible = |cell: &str| {
+        let (network, ..) = path(&model(cell, 4, 1), 5);
+        costs(&network, 10, 5).into_iter().filter(|c| c.possible).count()
+    };
+    // An LSTM has neither; a minimal GRU is linear; Jordan's network feeds back its output.
+    assert_eq!((possible("lstm"), possible("min-gru"), possible("jordan")), (4, 5, 5));
+}

@@ -1,0 +1,295 @@
+//! Figures of the report as SVG that takes its colours from the page: curves over a logarithmic height, heat maps, points in a square.
+//!
+//! Every figure has a title and a text that says what it shows to those who do not see it.
+
+use std::fmt::Write;
+
+/// Text as it stands in XML.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            // XML has no place for control characters.
+            c if c.is_control() && !matches!(c, '\n' | '\t') => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A picture in the making.
+pub struct Picture {
+    id: &'static str,
+    title: String,
+    description: String,
+    width: f64,
+    height: f64,
+    body: String,
+}
+
+impl Picture {
+    fn new(id: &'static str, title: &str, description: &str, width: f64, height: f64) -> Picture {
+        Picture { id, title: title.into(), description: description.into(), width, height, body: String::new() }
+    }
+
+    fn text(&mut self, x: f64, y: f64, anchor: &str, class: &str, text: &str) {
+        let text = escaped(text);
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            self.body,
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" class=\"{class}\">{text}</text>"
+        );
+    }
+
+    fn line(&mut self, class: &str, x1: f64, y1: f64, x2: f64, y2: f64) {
+        let _ = writeln!(
+            self.body,
+            "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"
+        );
+    }
+
+    /// The whole `<figure>` with its caption.
+    fn figure(self) -> String {
+        let Picture { id, title, description, width, height, body } = self;
+        format!(
+            "<figure>\n<svg role=\"img\" aria-labelledby=\"{id}-title {id}-desc\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+             xmlns=\"http://www.w3.org/2000/svg\">\n<title id=\"{id}-title\">{}</title>\n<desc id=\"{id}-desc\">{}</desc>\n{body}</svg>\n\
+             <figcaption>{}</figcaption>\n</figure>\n",
+            escaped(&title),
+            escaped(&description),
+            escaped(&title)
+        )
+    }
+}
+
+/// A curve; a point whose height is not above 0 is left out.
+pub struct Curve<'a> {
+    /// For the legend.
+    pub name: String,
+    /// Heights at 1, 2, 3, ... or at the places given.
+    pub points: Vec<(f64, f64)>,
+    /// The lowest and highest around it, drawn as a band.
+    pub band: Option<(&'a [f64], &'a [f64])>,
+    /// Drawn with dashes: what is compared with.
+    pub dashed: bool,
+    /// Which colour.
+    pub colour: usize,
+}
+
+const LEFT: f64 = 70.0;
+const RIGHT: f64 = 20.0;
+const TOP: f64 = 14.0;
+const BOTTOM: f64 = 46.0;
+const WIDTH: f64 = 760.0;
+const HEIGHT: f64 = 320.0;
+/// Heights this far below the highest are not drawn: they are zero to any optimiser.
+const DECADES: f64 = 24.0;
+
+/// Curves over `x_name`, the height logarithmic. None where no point is above 0.
+pub fn curves(
+    id: &'static str,
+    title: &str,
+    description: &str,
+    x_name: &str,
+    y_name: &str,
+    curves: &[Curve],
+    level: Option<(&str, f64)>,
+) -> Option<String> {
+    let points = || curves.iter().flat_map(|c| &c.points).filter(|p| p.1 > 0.0 && p.1.is_finite());
+    let right = points().map(|p| p.0).fold(f64::NEG_INFINITY, f64::max);
+    let left = points().map(|p| p.0).fold(f64::INFINITY, f64::min);
+    let highest = points().map(|p| p.1.log10()).chain(level.map(|l| l.1.log10())).fold(f64::NEG_INFINITY, f64::max);
+    let lowest = points().map(|p| p.1.log10()).chain(level.map(|l| l.1.log10())).fold(f64::INFINITY, f64::min);
+    if !right.is_finite() {
+        return None;
+    }
+    let (top, bottom) = (highest.ceil().max(highest + 0.1), lowest.max(highest - DECADES).floor());
+    let legend = 18.0 * curves.len().div_ceil(2) as f64;
+    let mut picture = Picture::new(id, title, description, WIDTH, HEIGHT + legend);
+    let x = |v: f64| LEFT + (v - left) / (right - left).max(1e-9) * (WIDTH - LEFT - RIGHT);
+    let y = |v: f64| TOP + (top - v.log10().max(bottom)) / (top - bottom) * (HEIGHT - TOP - BOTTOM);
+    let every = ((top - bottom) / 8.0).ceil().max(1.0) as i32;
+    for decade in (bottom as i32..=top.floor() as i32).filter(|d| d % every == 0) {
+        let at = y(10f64.powi(decade));
+        picture.line("grid", LEFT, at, WIDTH - RIGHT, at);
+        let label = if (-3..=3).contains(&decade) { format!("{}", 10f64.powi(decade)) } else { format!("1e{decade}") };
+        picture.text(LEFT - 8.0, at + 4.0, "end", "tick", &label);
+    }
+    for k in 0..=5 {
+        let v = left + (right - left) * f64::from(k) / 5.0;
+        picture.text(x(v), HEIGHT - BOTTOM + 18.0, "middle", "tick", &format!("{v:.0}"));
+    }
+    picture.line("axis", LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM);
+    picture.text((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 8.0, "middle", "label", x_name);
+    let middle = (TOP + HEIGHT - BOTTOM) / 2.0;
+    let name = escaped(y_name);
+    let _ = writeln!(
+        picture.body,
+        "<text class=\"label\" text-anchor=\"middle\" transform=\"translate(16 {middle:.0}) rotate(-90)\">{name}</text>"
+    );
+    if let Some((name, level)) = level {
+        picture.line("level", LEFT, y(level), WIDTH - RIGHT, y(level));
+        picture.text(WIDTH - RIGHT - 4.0, y(level) - 5.0, "end", "tick", name);
+    }
+    let drawn = |points: &[(f64, f64)]| -> String {
+        let kept = points.iter().filter(|p| p.1 > 0.0 && p.1.is_finite());
+        kept.map(|p| format!("{:.1},{:.1} ", x(p.0), y(p.1))).collect()
+    };
+    for curve in curves {
+        let colour = curve.colour % COLOURS;
+        if let Some((low, high)) = curve.band {
+            let xs = || curve.points.iter().map(|p| p.0);
+            let upper: Vec<(f64, f64)> = xs().zip(high.iter().copied()).collect();
+            let floor = 10f64.powf(bottom);
+            let lower: Vec<(f64, f64)> = xs().zip(low.iter().map(|l| l.max(floor))).rev().collect();
+            let band = drawn(&upper) + &drawn(&lower);
+            let _ = writeln!(picture.body, "<polygon class=\"b{colour}\" points=\"{}\"/>", band.trim_end());
+        }
+        let dashed = if curve.dashed { " dashed" } else { "" };
+        let line = drawn(&curve.points);
+        let _ = writeln!(picture.body, "<polyline class=\"s{colour}{dashed}\" points=\"{}\"/>", line.trim_end());
+    }
+    for (i, curve) in curves.iter().enumerate() {
+        let (column, row) = ((i % 2) as f64, (i / 2) as f64);
+        let (at, height) = (LEFT + column * 340.0, HEIGHT + 12.0 + 18.0 * row);
+        let class = format!("s{}{}", curve.colour % COLOURS, if curve.dashed { " dashed" } else { "" });
+        picture.line(&class, at, height - 4.0, at + 26.0, height - 4.0);
+        picture.text(at + 32.0, height, "start", "tick", &curve.name);
+    }
+    Some(picture.figure())
+}
+
+/// Colours that the page's style sheet has.
+const COLOURS: usize = 6;
+
+/// How a heat map's numbers become colours.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Scale {
+    /// 0 to 1: from the page's ground to full colour.
+    Unit,
+    /// -largest to largest: one colour for each sign.
+    Signed,
+}
+
+/// Rows over columns, each column with a character under it.
+pub fn heat_map(
+    id: &'static str,
+    title: &str,
+    description: &str,
+    rows: &[(String, Vec<f64>)],
+    characters: &[char],
+    scale: Scale,
+) -> String {
+    const LABELS: f64 = 190.0;
+    const SIDE: f64 = 11.0;
+    let columns = characters.len();
+    let height = TOP + 15.0 * rows.len() as f64 + 22.0;
+    let mut picture = Picture::new(id, title, description, LABELS + SIDE * columns as f64 + RIGHT, height);
+    for (r, (name, values)) in rows.iter().enumerate() {
+        let y = TOP + 15.0 * r as f64;
+        picture.text(LABELS - 8.0, y + 11.0, "end", "tick", name);
+        let largest = values.iter().fold(1e-12f64, |m, v| m.max(v.abs()));
+        for (c, value) in values.iter().take(columns).enumerate() {
+            let (class, strength) = match scale {
+                Scale::Unit => ("h0", value.clamp(0.0, 1.0)),
+                Scale::Signed => (if *value < 0.0 { "h1" } else { "h0" }, (value / largest).abs()),
+            };
+            let x = LABELS + SIDE * c as f64;
+            let _ = write!(
+                picture.body,
+                "<rect class=\"{class}\" x=\"{x:.0}\" y=\"{y:.0}\" width=\"{SIDE}\" height=\"14\" fill-opacity=\"{strength:.2}\"/>"
+            );
+        }
+        picture.body.push('\n');
+    }
+    for (c, &character) in characters.iter().enumerate() {
+        let x = LABELS + SIDE * (c as f64 + 0.5);
+        picture.text(x, height - 6.0, "middle", "char", &shown(character).to_string());
+    }
+    picture.figure()
+}
+
+/// A character that can be seen.
+pub fn shown(character: char) -> char {
+    match character {
+        ' ' => '·',
+        '\n' => '↵',
+        '\t' => '→',
+        c => c,
+    }
+}
+
+/// Points in a square from (low, low) to (high, high), a colour for each group, with the circle of radius 1 where `circle`.
+pub struct Points<'a> {
+    /// For the legend.
+    pub name: String,
+    /// Where.
+    pub at: &'a [(f64, f64)],
+}
+
+/// Draws groups of points.
+#[expect(clippy::too_many_arguments, reason = "a figure is made of this")]
+pub fn points(
+    id: &'static str,
+    title: &str,
+    description: &str,
+    x_name: &str,
+    y_name: &str,
+    groups: &[Points],
+    range: (f64, f64),
+    circle: bool,
+) -> String {
+    const SIDE: f64 = 340.0;
+    let (low, high) = range;
+    let mut picture = Picture::new(id, title, description, WIDTH, SIDE + TOP + BOTTOM);
+    let scale = |v: f64| (v - low) / (high - low) * SIDE;
+    let (x, y) = (|v: f64| LEFT + scale(v), |v: f64| TOP + SIDE - scale(v));
+    for k in 0..=4 {
+        let v = low + (high - low) * f64::from(k) / 4.0;
+        picture.line("grid", x(low), y(v), x(high), y(v));
+        picture.line("grid", x(v), y(low), x(v), y(high));
+        picture.text(LEFT - 8.0, y(v) + 4.0, "end", "tick", &rounded(v));
+        picture.text(x(v), TOP + SIDE + 18.0, "middle", "tick", &rounded(v));
+    }
+    if circle {
+        let radius = scale(low + 1.0);
+        let _ = writeln!(
+            picture.body,
+            "<circle class=\"level\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\" fill=\"none\"/>",
+            x(0.0),
+            y(0.0)
+        );
+    }
+    picture.text(LEFT + SIDE / 2.0, TOP + SIDE + 38.0, "middle", "label", x_name);
+    let middle = TOP + SIDE / 2.0;
+    let name = escaped(y_name);
+    let _ = writeln!(
+        picture.body,
+        "<text class=\"label\" text-anchor=\"middle\" transform=\"translate(16 {middle:.0}) rotate(-90)\">{name}</text>"
+    );
+    for (g, group) in groups.iter().enumerate() {
+        let colour = g % COLOURS;
+        for p in group.at {
+            let _ =
+                write!(picture.body, "<circle class=\"p{colour}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"/>", x(p.0), y(p.1));
+        }
+        let row = TOP + 14.0 + 20.0 * g as f64;
+        let _ = writeln!(
+            picture.body,
+            "<circle class=\"p{colour}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"/>",
+            LEFT + SIDE + 30.0,
+            row - 4.0
+        );
+        picture.text(LEFT + SIDE + 42.0, row, "start", "tick", &group.name);
+    }
+    picture.figure()
+}
+
+fn rounded(v: f64) -> String {
+    let text = format!("{v:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}

@@ -1,0 +1,102 @@
+//! The numbers of the report as one JSON object.
+
+use super::{Findings, Measured};
+use elman_run::analysis::{Kind, costs};
+use serde_json::{Map, Value, json};
+
+/// Everything that is drawn, and the whole of what is only sampled there.
+pub fn object(findings: &Findings) -> Map<String, Value> {
+    let Findings { subject, config, parameters, network, trained, untrained, trace, saturation, selective, .. } =
+        findings;
+    let saturation: Vec<Value> = saturation
+        .iter()
+        .map(|s| json!({"layer": s.layer, "gate": s.name, "left": s.left, "right": s.right}))
+        .collect();
+    let selective: Vec<Value> = selective
+        .iter()
+        .map(|s| {
+            let series = &trace.series[s.series];
+            json!({"feature": s.feature, "layer": series.layer, "value": series.name, "unit": s.unit, "correlation": s.correlation})
+        })
+        .collect();
+    let costs: Vec<Value> = costs(network, trace.steps, subject.window)
+        .iter()
+        .map(|c| {
+            json!({"way": c.way, "numbers_kept": c.memory, "operations": c.operations, "serial_steps": c.serial,
+                "growth": c.growth, "possible": c.possible})
+        })
+        .collect();
+    let timed: Vec<Value> = findings
+        .timed
+        .iter()
+        .map(|t| json!({"steps": t.steps, "inference_seconds": t.inference, "bptt_seconds": t.bptt, "bptt_bytes": t.bytes}))
+        .collect();
+    let object = json!({
+        "run": subject.run,
+        "model": subject.model,
+        "data": subject.data,
+        "task": config.task,
+        "cell": elman_run::cell::title(&config.cell),
+        "hidden": config.hidden,
+        "layers": config.layers,
+        "parameters": parameters,
+        "steps": trace.steps,
+        "state_numbers": network.state_width(),
+        "verdict": trained.verdict.map_or("unknown", |v| v.kind.name()),
+        "trained": measured(trained),
+        "untrained": measured(untrained),
+        "saturation": saturation,
+        "selective": selective,
+        "unfolded": {"steps": findings.unfolding.steps, "parameters": findings.unfolding.copies, "difference": findings.unfolding.difference},
+        "costs": costs,
+        "measured_costs": timed,
+    });
+    match object {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+fn measured(m: &Measured) -> Value {
+    let states: Vec<Value> = m
+        .flow
+        .states
+        .iter()
+        .map(|s| {
+            json!({"layer": s.part.layer, "value": s.part.name, "lags_from": 1, "mean": s.mean, "low": s.low, "high": s.high})
+        })
+        .collect();
+    let parameters: Vec<Value> = m
+        .flow
+        .parameters
+        .iter()
+        .map(|p| json!({"name": p.name, "lags_from": 0, "norms": p.norms, "shares": p.shares, "cosines": p.cosines}))
+        .collect();
+    let matrices: Vec<Value> = m
+        .matrices
+        .iter()
+        .map(|r| {
+            json!({"layer": r.layer, "gate": r.gate, "source": r.source, "rows": r.shape.0, "columns": r.shape.1,
+                "spectral_radius": r.spectral_radius(), "singular_values": r.singular_values, "eigenvalues": r.eigenvalues})
+        })
+        .collect();
+    let verdict = m.verdict.map(|v| {
+        json!({"kind": v.kind.name(), "lag": v.lag, "factor": v.factor, "horizon": v.horizon, "rate": finite(v.rate),
+            "remedy": if v.kind == Kind::Healthy { "" } else { v.remedy() }})
+    });
+    json!({
+        "nats": m.flow.loss,
+        "losses": m.flow.ends.len(),
+        "gradient_by_state": states,
+        "gradient_by_parameter": parameters,
+        "jacobian_product": m.products.as_ref().map(|p| json!({"lags": p.lags, "singular_values": p.values})),
+        "verdict": verdict,
+        "lyapunov_exponents": m.lyapunov.as_ref().map(|l| l.exponents.iter().map(|&x| finite(x)).collect::<Vec<_>>()),
+        "recurrent_matrices": matrices,
+    })
+}
+
+/// JSON has no infinity: none in its place.
+fn finite(x: f64) -> Option<f64> {
+    Some(x).filter(|x| x.is_finite())
+}

@@ -1,0 +1,348 @@
+//! Looking into a run's model: one page with figures, the same numbers as JSON, or every state and gate as an archive.
+//!
+//! The numbers are [`elman_run::analysis`]'s; here the run, its text and its network before training are found, and what comes out is
+//! written.
+
+mod figure;
+pub(crate) use figure::escaped;
+mod initial;
+mod json;
+mod page;
+mod report;
+mod sections;
+#[cfg(test)]
+mod tests;
+
+use crate::observer::asked;
+use crate::settings::Settings;
+use crate::tasks::{self, Report};
+use crate::{Error, Stop};
+use elman_core::engine::Engine;
+use elman_data::{Split, Text, corpus};
+use elman_run::analysis::{
+    AnalysisError, Feature, Flow, FlowSettings, Lyapunov, Network, Path as TextPath, Products, RecurrentMatrix,
+    Saturation, Selective, Trace, Verdict, bptt, features, geometric_lags, most_selective, npz, recurrent_matrices,
+};
+use elman_run::{Model, Tensor, TensorFile, atomic};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Characters that are read where nothing else is asked for.
+pub const LENGTH: usize = 1000;
+/// The most: every state of every step is kept.
+pub const MAX_LENGTH: usize = 100_000;
+/// Lags that the gradient is followed back, at most.
+const LAGS: usize = 100;
+/// Of larger states the Jacobian product is left out: it takes a row of a backward pass for each of their numbers.
+const MAX_STATE: usize = 768;
+/// Lags of the Jacobian product, at most.
+const PRODUCT_LAGS: usize = 64;
+/// Of larger matrices eigenvalues are left out.
+const MAX_MATRIX: usize = 512;
+/// Steps of the unfolded network: its copies of the weights are all in memory.
+const COPIES: usize = 12;
+
+/// A command to look into a run.
+#[derive(Debug)]
+pub struct Options<'a> {
+    /// The run's directory.
+    pub dir: PathBuf,
+    /// A text to read; none: the run's own, its held-out part.
+    pub data: Option<PathBuf>,
+    /// Characters to read from its beginning; none: [`LENGTH`], or all of a shorter text.
+    pub length: Option<usize>,
+    /// Where report.html and report.json go; none: `inspect` in the run's directory.
+    pub out: Option<PathBuf>,
+    /// A file for every state and gate instead of the report.
+    pub export: Option<PathBuf>,
+    /// The best model instead of the last.
+    pub best: bool,
+    /// Threads; 0: all.
+    pub threads: usize,
+    /// Set from outside to stop.
+    pub stop: &'a Stop,
+}
+
+/// What was asked about, in words.
+struct Subject {
+    run: String,
+    model: String,
+    data: String,
+    characters: Vec<char>,
+    lags: usize,
+    window: usize,
+}
+
+/// What is measured of a network, trained or not.
+struct Measured {
+    flow: Flow,
+    /// None where the state is too large.
+    products: Option<Products>,
+    verdict: Option<Verdict>,
+    /// None where the text is too short.
+    lyapunov: Option<Lyapunov>,
+    matrices: Vec<RecurrentMatrix>,
+}
+
+/// Everything that the report shows.
+struct Findings {
+    subject: Subject,
+    config: elman_run::ModelConfig,
+    parameters: usize,
+    network: Network,
+    trained: Measured,
+    untrained: Measured,
+    trace: Trace,
+    saturation: Vec<Saturation>,
+    features: Vec<Feature>,
+    selective: Vec<Selective>,
+    unfolding: Unfolding,
+    timed: Vec<Timed>,
+}
+
+/// The unfolded network beside the recurrent one.
+struct Unfolding {
+    steps: usize,
+    copies: usize,
+    difference: f64,
+}
+
+/// What some steps took.
+struct Timed {
+    steps: usize,
+    inference: f64,
+    bptt: f64,
+    bytes: usize,
+}
+
+impl From<AnalysisError> for Error {
+    fn from(error: AnalysisError) -> Error {
+        match error {
+            AnalysisError::NotFinite => Error::Failed(error.to_string()),
+            _ => Error::Usage(error.to_string()),
+        }
+    }
+}
+
+/// `elman inspect`: reads the run, measures, writes. `log` gets a line for each part that is begun.
+///
+/// # Errors
+/// There is no run, it has no model yet, the text or its length do not fit, a file cannot be written, or it was stopped.
+pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error> {
+    let (_, evaluation) = tasks::open(&options.dir, options.stop)?;
+    let path = if options.best { evaluation.dir.best() } else { evaluation.dir.model() };
+    if !path.exists() {
+        return Err(Error::Usage(format!(
+            "{}: the run has no model yet; train it to its first checkpoint with `{}`",
+            path.display(),
+            evaluation.dir.resume_command(tasks::open(&options.dir, options.stop)?.0.name)
+        )));
+    }
+    let model = Model::load(&path)?;
+    let (text, begin) = match &options.data {
+        Some(path) => (Text::open(path)?, 0),
+        None => own_text(&evaluation.settings, &evaluation.fingerprint)?,
+    };
+    let (ids, characters) = read(&model, &text, begin, options.length)?;
+    let engine = Arc::new(Engine::new(options.threads));
+    let network = Network::new(&model)?;
+    if let Some(file) = &options.export {
+        log("states and gates of every step");
+        let trace = Trace::new(&network, &TextPath::new(&network, &engine, &ids)?)?;
+        return export(file, &trace, &ids, &characters);
+    }
+    let steps = ids.len() - 1;
+    let subject = Subject {
+        run: options.dir.display().to_string(),
+        model: path.display().to_string(),
+        data: text.path().display().to_string(),
+        characters,
+        lags: evaluation.settings.size("seq-len").min(LAGS).min(steps.div_ceil(2)).max(1),
+        window: evaluation.settings.size("seq-len"),
+    };
+    let untrained = initial::untrained(&model, &evaluation.settings)?;
+    let findings = measure(&model, &untrained, network, subject, &ids, &engine, options.stop, log)?;
+    let out = options.out.clone().unwrap_or_else(|| evaluation.dir.path().join("inspect"));
+    std::fs::create_dir_all(&out).map_err(|source| Error::unwritable(&out, source))?;
+    let page = report::page(&findings);
+    let numbers = json::object(&findings);
+    let (html, json) = (out.join("report.html"), out.join("report.json"));
+    let pretty = serde_json::Value::Object(numbers.clone());
+    atomic::write(&html, |writer| writer.write_all(page.as_bytes()))?;
+    atomic::write(&json, |writer| writer.write_all(format!("{pretty:#}\n").as_bytes()))?;
+    let mut report = Report { text: report::summary(&findings), json: numbers };
+    report.text += &format!("report: {}\nnumbers: {}\n", html.display(), json.display());
+    report.json.insert("report".into(), html.display().to_string().into());
+    Ok(report)
+}
+
+/// The text that the run learnt from, and where its held-out part begins.
+fn own_text(settings: &Settings, fingerprint: &str) -> Result<(Text, usize), Error> {
+    let text = match settings.get("data").map_or("", |_| settings.text("data")) {
+        "" => corpus::text()?,
+        path => Text::open(path)?,
+    };
+    if text.fingerprint() != fingerprint {
+        return Err(Error::Usage(format!(
+            "{}: it is not the text that the run learnt from (fingerprint {}, the run's is {fingerprint}); give one with --data",
+            text.path().display(),
+            text.fingerprint()
+        )));
+    }
+    let held_out = Split::new(text.len(), settings.number("held-out")).held_out;
+    // A part too short to look at: all of the text instead.
+    let begin = if held_out.len() >= LENGTH { held_out.start } else { 0 };
+    Ok((text, begin))
+}
+
+/// Token ids and characters.
+fn read(model: &Model, text: &Text, begin: usize, length: Option<usize>) -> Result<(Vec<u32>, Vec<char>), Error> {
+    let there = text.len() - begin;
+    let range = 2..=there.min(MAX_LENGTH);
+    let length = match length {
+        None if there < 2 => {
+            return Err(Error::Usage(format!(
+                "{}: it has {there} character(s), a prediction needs at least 2; give a text with --data",
+                text.path().display()
+            )));
+        }
+        None => LENGTH.min(there),
+        Some(length) if range.contains(&length) => length,
+        Some(length) => {
+            return Err(Error::Usage(format!(
+                "--length: it is {length}, and {} has {there} characters to read; it must be from 2 to {}",
+                text.path().display(),
+                range.end()
+            )));
+        }
+    };
+    let (mut ids, mut characters) = (vec![0; length], Vec::with_capacity(length));
+    text.read(begin, &mut ids, |character| {
+        characters.push(character);
+        model.vocabulary().id(character)
+    })?;
+    Ok((ids, characters))
+}
+
+#[expect(clippy::too_many_arguments, reason = "two models, their text, how to run and whom to tell")]
+fn measure(
+    model: &Model,
+    untrained: &Model,
+    network: Network,
+    subject: Subject,
+    ids: &[u32],
+    engine: &Arc<Engine>,
+    stop: &Stop,
+    log: &mut dyn FnMut(&str),
+) -> Result<Findings, Error> {
+    let mut next = |what: &str| {
+        log(what);
+        match asked(stop) {
+            true => Err(Error::Interrupted("stopped before the report was written".into())),
+            false => Ok(()),
+        }
+    };
+    let path = TextPath::new(&network, engine, ids)?;
+    next("the trained network: gradients by lag, the Jacobian product, exponents")?;
+    let trained = measured(&network, &path, engine, subject.lags)?;
+    next("the same network before training")?;
+    let before = Network::new(untrained)?;
+    let before_path = TextPath::new(&before, engine, ids)?;
+    let untrained = measured(&before, &before_path, engine, subject.lags)?;
+    next("gates and states")?;
+    let trace = Trace::new(&network, &path)?;
+    let features = features(&subject.characters);
+    let selective = most_selective(&trace, &features);
+    next("the unfolded network, and what some steps take")?;
+    let copies = path.steps().min(COPIES);
+    let unfolded = elman_run::analysis::Unfolded::new(&network, &path, copies)?;
+    let whole = bptt(&network, &path, engine, copies)?;
+    let per_copy: usize = network.layers().iter().map(|l| l.layer.parameter_count()).sum();
+    let unfolding = Unfolding { steps: copies, copies: copies * per_copy, difference: unfolded.difference(&whole) };
+    let timed = timed(&network, &path, engine, ids)?;
+    Ok(Findings {
+        config: model.config().clone(),
+        parameters: model.parameter_count(),
+        saturation: Saturation::of(&trace),
+        subject,
+        network,
+        trained,
+        untrained,
+        trace,
+        features,
+        selective,
+        unfolding,
+        timed,
+    })
+}
+
+fn measured(network: &Network, path: &TextPath, engine: &Arc<Engine>, lags: usize) -> Result<Measured, Error> {
+    let flow = Flow::new(network, path, engine, FlowSettings { lags, ends: FlowSettings::default().ends })?;
+    let products = match network.state_width() <= MAX_STATE {
+        true => Some(Products::new(network, path, engine, &geometric_lags(lags.min(PRODUCT_LAGS)), 2)?),
+        false => None,
+    };
+    let verdict = products.as_ref().and_then(|p| Verdict::new(&p.lags, &p.largest()));
+    // Three hundred steps are long enough for a mean, and short enough to wait for.
+    let end = path.ids().len().min(320);
+    let lyapunov = match TextPath::new(network, engine, &path.ids()[..end]) {
+        Ok(short) => Lyapunov::new(network, &short, engine, 16).ok(),
+        Err(_) => None,
+    };
+    Ok(Measured { flow, products, verdict, lyapunov, matrices: recurrent_matrices(network, MAX_MATRIX) })
+}
+
+/// Seconds of a quarter, half and all of the steps, the fastest of three.
+fn timed(network: &Network, path: &TextPath, engine: &Arc<Engine>, ids: &[u32]) -> Result<Vec<Timed>, Error> {
+    let mut found = Vec::new();
+    for steps in [path.steps() / 4, path.steps() / 2, path.steps()].into_iter().filter(|&s| s > 0) {
+        let mut timed = Timed { steps, inference: f64::INFINITY, bptt: f64::INFINITY, bytes: 0 };
+        for _ in 0..3 {
+            let began = std::time::Instant::now();
+            TextPath::new(network, engine, &ids[..=steps])?;
+            timed.inference = timed.inference.min(began.elapsed().as_secs_f64());
+            let began = std::time::Instant::now();
+            timed.bytes = bptt(network, path, engine, steps)?.bytes;
+            timed.bptt = timed.bptt.min(began.elapsed().as_secs_f64());
+        }
+        found.push(timed);
+    }
+    Ok(found)
+}
+
+/// Writes every named value of every step, (T, width) each, and the ids of the characters that were read (T).
+fn export(file: &Path, trace: &Trace, ids: &[u32], characters: &[char]) -> Result<Report, Error> {
+    let mut tensors: Vec<Tensor> = trace
+        .series
+        .iter()
+        .map(|s| Tensor {
+            name: format!("layers.{}.{}", s.layer, s.name),
+            shape: vec![trace.steps, s.width],
+            values: s.values.iter().map(|&v| v as f32).collect(),
+        })
+        .collect();
+    // Ids are far below 2^24, up to which every whole number is one of f32.
+    let read = ids[..trace.steps].iter().map(|&id| id as f32).collect();
+    tensors.push(Tensor { name: "ids".into(), shape: vec![trace.steps], values: read });
+    match file.extension().and_then(|ending| ending.to_str()) {
+        Some("npz") => npz::write(file, &tensors)?,
+        Some("safetensors") => {
+            let text: String = characters[..trace.steps].iter().collect();
+            let metadata = [("elman.text".to_string(), text)].into();
+            TensorFile { metadata, tensors: tensors.clone() }.write(file)?;
+        }
+        _ => {
+            return Err(Error::Usage(format!("--export: {} must end in .safetensors or .npz", file.display())));
+        }
+    }
+    let mut report = Report { text: format!("{}: {} steps\n", file.display(), trace.steps), ..Report::default() };
+    for tensor in &tensors {
+        let shape: Vec<String> = tensor.shape.iter().map(usize::to_string).collect();
+        report.text += &format!("  {} ({})\n", tensor.name, shape.join(", "));
+    }
+    report.json.insert("file".into(), file.display().to_string().into());
+    report.json.insert("steps".into(), trace.steps.into());
+    let names: Vec<&str> = tensors.iter().map(|t| t.name.as_str()).collect();
+    report.json.insert("arrays".into(), names.into());
+    Ok(report)
+}

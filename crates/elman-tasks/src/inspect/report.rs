@@ -1,0 +1,63 @@
+//! The report in words: its page, and the lines on the terminal.
+
+use super::page::Page;
+use super::{Findings, sections};
+
+/// The whole page.
+pub fn page(findings: &Findings) -> String {
+    let name = elman_run::cell::title(&findings.config.cell);
+    let mut page = Page::new(&format!(
+        "Inside {}: {name}, {} layer(s) of {}",
+        findings.subject.run, findings.config.layers, findings.config.hidden
+    ));
+    sections::overview(&mut page, findings);
+    sections::product(&mut page, findings);
+    sections::flow(&mut page, findings);
+    sections::double_sum(&mut page, findings);
+    sections::matrices(&mut page, findings);
+    sections::gates(&mut page, findings);
+    sections::units(&mut page, findings);
+    sections::cost(&mut page, findings);
+    sections::unfolded(&mut page, findings);
+    page.finish()
+}
+
+/// A few lines.
+pub fn summary(findings: &Findings) -> String {
+    let mut lines = String::new();
+    let trained = &findings.trained;
+    match (&trained.verdict, &findings.untrained.verdict) {
+        (Some(now), before) => {
+            lines += &format!("{}: {}\n", now.kind.name(), sections::verdict_text(now));
+            if let Some(before) = before {
+                lines += &format!(
+                    "before training: {}, {:.3e} over {} steps\n",
+                    before.kind.name(),
+                    before.factor,
+                    before.lag
+                );
+            }
+        }
+        (None, _) => lines += &format!("no verdict: {}\n", sections::too_large(findings)),
+    }
+    lines += &format!(
+        "{:.4} nats over {} losses, followed back {} steps\n",
+        trained.flow.loss,
+        trained.flow.ends.len(),
+        findings.subject.lags
+    );
+    if let Some(exponent) = trained.lyapunov.as_ref().and_then(|l| l.exponents.first()) {
+        lines += &format!("largest Lyapunov exponent: {exponent:.4} nats a step\n");
+    }
+    for s in &findings.saturation {
+        let (left, right) = s.means();
+        lines += &format!(
+            "gate {} of layer {}: shut {:.0} %, open {:.0} % of the steps\n",
+            s.name,
+            s.layer,
+            100.0 * left,
+            100.0 * right
+        );
+    }
+    lines
+}

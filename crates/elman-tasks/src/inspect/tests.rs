@@ -1,0 +1,212 @@
+//! The page as a reader's program sees it, on a run that is trained for the purpose.
+
+use super::*;
+use crate::Silent;
+use crate::tasks::{Override, Request};
+use std::sync::atomic::AtomicBool;
+
+/// A small run in a folder of its own.
+fn trained(settings: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let text: String =
+        (0..400).map(|i| format!("line {i} has (brackets {}) and \"quotes\" & <signs>\n", i % 7)).collect();
+    std::fs::write(folder.path().join("text.txt"), text).unwrap();
+    let out = folder.path().join("run");
+    let data = folder.path().join("text.txt").display().to_string();
+    let base = [
+        ("data", data.as_str()),
+        ("hidden", "8"),
+        ("batch", "4"),
+        ("seq-len", "16"),
+        ("steps", "30"),
+        ("threads", "1"),
+    ];
+    let set = |&(key, value): &(&str, &str)| Override { key: key.into(), value: value.into(), origin: String::new() };
+    let overrides = base.iter().chain(settings).map(set).collect();
+    let stop = AtomicBool::new(false);
+    let request =
+        Request { out: Some(out.clone()), resume: false, config: None, overrides, verbose: false, stop: &stop };
+    tasks::train(tasks::find("char-lm").unwrap(), request, &mut Silent).unwrap();
+    (folder, out)
+}
+
+fn options<'a>(dir: &Path, stop: &'a Stop) -> Options<'a> {
+    Options { dir: dir.into(), data: None, length: Some(200), out: None, export: None, best: false, threads: 1, stop }
+}
+
+static GO: AtomicBool = AtomicBool::new(false);
+
+fn inspect(options: &Options) -> Result<Report, Error> {
+    run(options, &mut |_| {})
+}
+
+/// Every opened element is closed in its order, every attribute is quoted, every `&` begins an entity. Gives the names of elements.
+fn elements(page: &str) -> Vec<String> {
+    let mut open: Vec<String> = Vec::new();
+    let mut names = Vec::new();
+    let body = page.strip_prefix("<!DOCTYPE html>").expect("a document type");
+    let mut rest = body;
+    while let Some(at) = rest.find('<') {
+        check_text(&rest[..at], open.last().map(String::as_str));
+        let end = rest[at..].find('>').expect("a tag ends") + at;
+        let tag = &rest[at + 1..end];
+        rest = &rest[end + 1..];
+        if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(name), "closed in its order");
+            continue;
+        }
+        let name: String = tag.chars().take_while(|c| c.is_alphanumeric()).collect();
+        assert!(!name.is_empty(), "<{tag}>");
+        assert_eq!(tag.matches('"').count() % 2, 0, "<{tag}>");
+        names.push(name.clone());
+        if !tag.ends_with('/') {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty() && rest.trim().is_empty(), "{open:?} {rest}");
+    names
+}
+
+fn check_text(text: &str, inside: Option<&str>) {
+    assert!(!text.contains('>') || inside == Some("style"), "{text}");
+    for (at, _) in text.match_indices('&') {
+        let entity = text[at..].split(';').next().unwrap();
+        assert!(["&amp", "&lt", "&gt", "&quot"].contains(&entity), "{}", &text[at..text.len().min(at + 20)]);
+    }
+}
+
+fn count(names: &[String], name: &str) -> usize {
+    names.iter().filter(|n| *n == name).count()
+}
+
+#[test]
+fn the_page_is_whole_small_and_needs_nothing() {
+    for (cell, layers, figures) in [("lstm", "2", 7), ("elman", "1", 4), ("gru", "1", 7), ("lstm-projected", "1", 6)] {
+        let (_folder, dir) = trained(&[("cell", cell), ("layers", layers), ("output", "3")]);
+        let report = inspect(&options(&dir, &GO)).unwrap();
+        let page = std::fs::read_to_string(dir.join("inspect/report.html")).unwrap();
+        assert!(page.len() < 3_000_000, "{} bytes", page.len());
+        let elsewhere = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+        for word in ["http", "src=", "@import", "url(", "<script", "NaN", "inf\""] {
+            assert!(!elsewhere.contains(word), "{cell}: {word}");
+        }
+        let names = elements(&page);
+        assert_eq!(count(&names, "svg"), count(&names, "figure"), "{cell}");
+        assert_eq!(count(&names, "figcaption"), count(&names, "figure"));
+        assert!(count(&names, "figure") >= figures, "{cell}: {}", count(&names, "figure"));
+        // The page's own title, and one for each figure.
+        assert_eq!(count(&names, "title"), count(&names, "figure") + 1);
+        assert_eq!(count(&names, "desc"), count(&names, "figure"));
+        for part in page.split("<svg ").skip(1) {
+            let id = part.split("aria-labelledby=\"").nth(1).unwrap().split('"').next().unwrap();
+            for id in id.split(' ') {
+                assert_eq!(page.matches(&format!("id=\"{id}\"")).count(), 1, "{cell}: {id}");
+            }
+            let text = part.split("<desc").nth(1).unwrap();
+            assert!(text.split('>').nth(1).unwrap().len() > 30, "a text alternative says something");
+        }
+        let json: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(dir.join("inspect/report.json")).unwrap()).unwrap();
+        assert_eq!(json["cell"], cell);
+        assert_eq!(json["steps"], 199);
+        assert!(["vanishing", "healthy", "exploding"].contains(&json["verdict"].as_str().unwrap()));
+        let shares = json["trained"]["gradient_by_parameter"][0]["shares"].as_array().unwrap();
+        assert!((shares.iter().map(|s| s.as_f64().unwrap()).sum::<f64>() - 1.0).abs() < 1e-9);
+        assert!(json["unfolded"]["difference"].as_f64().unwrap() < 1e-12);
+        assert!(report.text.contains("report.html"), "{}", report.text);
+    }
+}
+
+/// The network before training is the one that training began with: a step of no size leaves it.
+#[test]
+fn the_network_before_training_is_the_runs_own() {
+    for settings in [
+        vec![("cell", "lstm"), ("layers", "2"), ("forget-bias", "1.5"), ("init-recurrent", "orthogonal")],
+        vec![("cell", "elman-relu"), ("init-bias", "zeros"), ("init-input", "glorot-normal"), ("seed", "7")],
+    ] {
+        // A rate that rounds to nothing beside any parameter.
+        let settings: Vec<(&str, &str)> = settings.into_iter().chain([("steps", "1"), ("lr", "1e-40")]).collect();
+        let (_folder, dir) = trained(&settings);
+        let (_, evaluation) = tasks::open(&dir, &GO).unwrap();
+        let model = Model::load(evaluation.dir.model()).unwrap();
+        let before = initial::untrained(&model, &evaluation.settings).unwrap();
+        for (found, want) in before.tensors().iter().zip(model.tensors()) {
+            assert_eq!((&found.name, &found.shape), (&want.name, &want.shape));
+            // A bias that began as 0 has moved by the rate.
+            assert!(found.values.iter().zip(&want.values).all(|(a, b)| (a - b).abs() < 1e-39), "{}", found.name);
+        }
+    }
+}
+
+#[test]
+fn states_are_exported_for_two_readers() {
+    let (folder, dir) = trained(&[]);
+    let file = folder.path().join("states.safetensors");
+    let asked = Options { export: Some(file.clone()), length: Some(50), ..options(&dir, &GO) };
+    inspect(&asked).unwrap();
+    let TensorFile { metadata, tensors } = TensorFile::read(&file).unwrap();
+    let names: Vec<&str> = tensors.iter().map(|t| t.name.as_str()).collect();
+    for name in ["layers.0.h", "layers.0.c", "layers.0.i", "layers.0.f", "layers.0.o", "ids"] {
+        assert!(names.contains(&name), "{names:?}");
+    }
+    let h = tensors.iter().find(|t| t.name == "layers.0.h").unwrap();
+    assert_eq!(h.shape, [49, 8]);
+    assert_eq!(metadata["elman.text"].chars().count(), 49);
+    // The model's own stream says the same.
+    let model = Model::load(dir.join("model.safetensors")).unwrap();
+    let mut stream = elman_run::Stream::new(&model, &Arc::new(Engine::new(1)));
+    let ids = tensors.iter().find(|t| t.name == "ids").unwrap();
+    let last = ids.values.iter().map(|&id| stream.step(Some(id as u32)).to_vec()).last().unwrap();
+    let (width, row) = (8, &h.values[48 * 8..]);
+    for (v, logit) in last.iter().enumerate() {
+        let found: f32 =
+            (0..width).map(|j| model.readout_weight()[v * width + j] * row[j]).sum::<f32>() + model.readout_bias()[v];
+        // f32 along fifty steps.
+        assert!((found - logit).abs() < 1e-4, "{found} {logit}");
+    }
+    let archive = folder.path().join("states.npz");
+    inspect(&Options { export: Some(archive.clone()), ..options(&dir, &GO) }).unwrap();
+    assert!(std::fs::read(archive).unwrap().starts_with(b"PK\x03\x04"));
+    let wrong = inspect(&Options { export: Some("states.csv".into()), ..options(&dir, &GO) }).unwrap_err();
+    assert_eq!(
+        (wrong.to_string().as_str(), wrong.status()),
+        ("--export: states.csv must end in .safetensors or .npz", 2)
+    );
+}
+
+#[test]
+fn what_cannot_be_looked_into() {
+    let (folder, dir) = trained(&[]);
+    let message = |options: Options| {
+        let error = inspect(&options).unwrap_err();
+        assert_eq!(error.status(), 2, "{error}");
+        error.to_string()
+    };
+    assert!(message(options(Path::new("no/run"), &GO)).contains("there is no run"));
+    let told = message(Options { length: Some(0), ..options(&dir, &GO) });
+    assert!(told.contains("--length: it is 0") && told.contains("must be from 2 to"), "{told}");
+    let told = message(Options { length: Some(1 << 40), ..options(&dir, &GO) });
+    assert!(told.contains("characters to read"), "{told}");
+    let other = folder.path().join("other.txt");
+    std::fs::write(&other, "é").unwrap();
+    assert!(message(Options { data: Some(other.clone()), length: None, ..options(&dir, &GO) }).contains("at least 2"));
+    std::fs::write(&other, "ééé").unwrap();
+    assert!(message(Options { data: Some(other), length: None, ..options(&dir, &GO) }).contains('é'));
+    std::fs::remove_file(dir.join("model.safetensors")).unwrap();
+    let told = message(options(&dir, &GO));
+    assert!(told.contains("no model yet") && told.contains("--resume"), "{told}");
+    let stopped = AtomicBool::new(true);
+    let (_folder, dir) = trained(&[]);
+    assert_eq!(inspect(&options(&dir, &stopped)).unwrap_err().status(), 130);
+    assert!(!dir.join("inspect").exists(), "nothing half-written");
+}
+
+/// Two characters are the least that can be asked; ten are too few for exponents.
+#[test]
+fn short_texts_are_looked_into() {
+    let (_folder, dir) = trained(&[]);
+    for length in [2, 3, 10] {
+        inspect(&Options { length: Some(length), ..options(&dir, &GO) }).unwrap();
+        elements(&std::fs::read_to_string(dir.join("inspect/report.html")).unwrap());
+    }
+}

@@ -1,0 +1,118 @@
+//! From settings to what is dropped, punished, added and clipped while training.
+
+use crate::Error;
+use crate::settings::{Kind, Settings};
+use elman::network::{Forcing, LanguageModel};
+use elman::regularisation::Regularisation;
+use elman::train::clip::Clip;
+use elman::train::{GradientNoise, Trainer};
+
+/// `scheduled-sampling`.
+pub const FORCING: Kind = Kind::Text(
+    |text| forcing(text).is_some(),
+    "`off`, `free`, `linear:START:SLOPE:LEAST` with probabilities START and LEAST, `exponential:K` with K above 0 and below 1, or \
+     `inverse-sigmoid:K` with K from 1",
+);
+
+fn forcing(text: &str) -> Option<Forcing> {
+    let (name, numbers) = text.split_once(':').unwrap_or((text, ""));
+    let numbers: Option<Vec<f64>> = numbers.split(':').filter(|n| !n.is_empty()).map(|n| n.parse().ok()).collect();
+    match (name, &numbers?[..]) {
+        ("off", []) => Some(Forcing::TEACHER),
+        ("free", []) => Some(Forcing::FREE),
+        ("linear", &[start, slope, least]) => Forcing::linear(start, slope, least).ok(),
+        ("exponential", &[k]) => Forcing::exponential(k).ok(),
+        ("inverse-sigmoid", &[k]) => Forcing::inverse_sigmoid(k).ok(),
+        _ => None,
+    }
+}
+
+/// What the network does while it trains.
+pub fn network(network: LanguageModel, settings: &Settings) -> Result<LanguageModel, Error> {
+    let regularisation = Regularisation {
+        dropout_words: settings.number("dropout-words"),
+        dropout_input: settings.number("dropout-input"),
+        dropout_between: settings.number("dropout-between"),
+        dropout_recurrent: settings.number("dropout-recurrent"),
+        dropout_output: settings.number("dropout-output"),
+        drop_connect: settings.number("drop-connect"),
+        activation: settings.number("activation-penalty"),
+        temporal: settings.number("temporal-penalty"),
+    };
+    let network = network.with_dropout(settings.number("dropout-embedding"), settings.number("dropout-readout"));
+    let network = network.with_regularisation(regularisation).map_err(|error| Error::Usage(error.to_string()))?;
+    Ok(network.with_forcing(forcing(settings.text("scheduled-sampling")).expect("checked when it was set")))
+}
+
+/// What happens to the gradient.
+pub fn trainer(trainer: &mut Trainer<LanguageModel>, settings: &Settings) -> Result<(), Error> {
+    trainer.clip = Some(settings.number("clip"));
+    trainer.clip_by = match settings.text("clip-by") {
+        "value" => Clip::Value,
+        "squared-norm" => Clip::SquaredNorm,
+        _ => Clip::Norm,
+    };
+    let noise = settings.number("gradient-noise");
+    if noise > 0.0 {
+        trainer.noise = Some(GradientNoise::new(noise).map_err(|error| Error::Usage(error.to_string()))?);
+    }
+    trainer.parts = settings.size("parts");
+    trainer.optimiser.decoupled = settings.text("decoupled-decay") == "on";
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::find;
+
+    #[test]
+    fn schedules_of_sampling_are_read() {
+        assert_eq!(forcing("off"), Some(Forcing::TEACHER));
+        assert_eq!(forcing("free"), Some(Forcing::FREE));
+        assert_eq!(forcing("linear:1:0.001:0.25"), Forcing::linear(1.0, 0.001, 0.25).ok());
+        assert_eq!(forcing("exponential:0.999"), Forcing::exponential(0.999).ok());
+        assert_eq!(forcing("inverse-sigmoid:300"), Forcing::inverse_sigmoid(300.0).ok());
+        for wrong in ["", "on", "linear", "linear:1:2", "linear:2:0:0", "exponential:1", "inverse-sigmoid:x", "off:1"] {
+            assert_eq!(forcing(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_setting_reaches_the_network_or_the_trainer() {
+        let settings = |key: &str, value: &str| {
+            let mut settings = Settings::new(find("char-lm").unwrap().settings);
+            settings.set("hidden", "3", "").unwrap();
+            if !key.is_empty() {
+                settings.set(key, value, "").unwrap();
+            }
+            settings.set("steps", "7", "").unwrap();
+            settings.complete();
+            let config = super::super::network::config("char-lm", 4, &settings).unwrap();
+            let trainer = super::super::network::trainer(&config, 4, &settings, 1, None).unwrap();
+            format!(
+                "{:?}",
+                (trainer.network(), &trainer.optimiser, trainer.clip, trainer.clip_by, trainer.noise, trainer.parts)
+            )
+        };
+        let plain = settings("", "");
+        for (key, value) in [
+            ("dropout-words", "0.1"),
+            ("dropout-input", "0.1"),
+            ("dropout-between", "0.1"),
+            ("dropout-recurrent", "0.1"),
+            ("dropout-output", "0.1"),
+            ("drop-connect", "0.1"),
+            ("activation-penalty", "2"),
+            ("temporal-penalty", "2"),
+            ("scheduled-sampling", "exponential:0.9"),
+            ("clip", "0.25"),
+            ("clip-by", "value"),
+            ("gradient-noise", "0.3"),
+            ("parts", "2"),
+            ("decoupled-decay", "on"),
+        ] {
+            assert_ne!(settings(key, value), plain, "{key}");
+        }
+    }
+}
