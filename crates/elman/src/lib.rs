@@ -3,6 +3,7 @@
 //! * [`Recurrent`]: one cell, one layer or a stack, as a Burn module: `(y, state) = layer.forward(x, state)`;
 //! * [`init`]: what parameters are before training;
 //! * [`network`]: networks built from it;
+//! * [`online`]: learning at every sample, in constant memory;
 //! * [`train`]: truncated backpropagation through time, clipping, optimisers, checkpoints that resume to the bit.
 //!
 //! ```
