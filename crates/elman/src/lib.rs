@@ -4,6 +4,7 @@
 //! * [`init`]: what parameters are before training;
 //! * [`network`]: networks built from it;
 //! * [`regularisation`]: dropout of whole sequences, DropConnect, penalties on activations;
+//! * [`online`]: learning at every sample, in constant memory;
 //! * [`train`]: truncated backpropagation through time, clipping, optimisers, checkpoints that resume to the bit.
 //!
 //! ```
