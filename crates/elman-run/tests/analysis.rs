@@ -264,6 +264,29 @@ fn products_are_those_of_jacobians_by_differences() {
     }
 }
 
+/// Fewer rows than the state has numbers: the largest singular value within its bounds, and exact with all of them.
+#[test]
+fn a_sample_of_rows_estimates_the_largest() {
+    let model = model("lstm", 24, 1);
+    let (network, path, engine) = path(&model, 40);
+    let lags = [1, 8, 30];
+    let whole = Products::new(&network, &path, &engine, &lags, 1).unwrap();
+    assert_eq!((whole.sampled, whole.values[0].len()), (None, 48));
+    let same = Products::sampled(&network, &path, &engine, &lags, 1, 48).unwrap();
+    assert_eq!(same, whole);
+    for rows in [12, 47] {
+        let sample = Products::sampled(&network, &path, &engine, &lags, 1, rows).unwrap();
+        assert_eq!((sample.sampled, sample.values[0].len()), (Some(rows), rows));
+        let most = (48.0 / rows as f64).sqrt();
+        for (found, want) in sample.largest().iter().zip(whole.largest()) {
+            // The bound from above holds but for roundings; from below a unit vector has (rows / 48) of its square in the sample, on
+            // average, and hardly ever less than a quarter of that.
+            assert!(*found <= most * want * (1.0 + 1e-12) && *found >= 0.5 * want, "{rows}: {found} {want}");
+        }
+    }
+    assert!(Products::sampled(&network, &path, &engine, &lags, 1, 0).is_err());
+}
+
 #[test]
 fn what_cannot_be_asked() {
     let model = model("lstm", 4, 1);

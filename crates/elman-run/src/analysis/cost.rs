@@ -88,7 +88,7 @@ pub fn costs(network: &Network, steps: usize, window: usize) -> Vec<Cost> {
     let linear = network.layers().iter().all(|l| Scan::new(&l.layer).is_ok());
     // What is fed back is the output alone, and no state beside it.
     let output_fed = network.layers().iter().all(|l| l.layer.carried() == [l.layer.output()])
-        && network.layers().iter().all(|l| feeds_back_a_readout(l));
+        && network.layers().iter().all(feeds_back_a_readout);
     let levels = f((usize::BITS - steps.saturating_sub(1).leading_zeros()) as usize);
     let cost =
         |way, memory, operations, serial, growth, possible| Cost { way, memory, operations, serial, growth, possible };

@@ -3,7 +3,7 @@
 use super::AnalysisError;
 use super::linear::orthonormalise;
 use super::network::{Network, Path};
-use super::product::{rows, set_rows};
+use super::product::{rows, set_rows, without_direction};
 use super::sweep::Sweep;
 use elman_core::engine::Engine;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Lyapunov {
         let count = count.min(width);
         let mut sweep = Sweep::new(network, path, engine);
         let mut d_state = sweep.zero_state(count);
-        let mut q = start(count * width);
+        let mut q = without_direction(count * width);
         orthonormalise(&mut q, width);
         let mut sums = vec![0.0; count];
         for (i, t) in (0..path.steps()).rev().enumerate() {
@@ -60,14 +60,4 @@ impl Lyapunov {
         exponents.sort_by(|a, b| b.total_cmp(a));
         Ok(Lyapunov { exponents, steps })
     }
-}
-
-/// Numbers of no special direction, the same in every run.
-fn start(len: usize) -> Vec<f64> {
-    let mut s = 1u64;
-    let mut next = || {
-        s = s.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (s >> 11) as f64 / (1u64 << 53) as f64 - 0.5
-    };
-    (0..len).map(|_| next()).collect()
 }

@@ -1,7 +1,7 @@
 //! The Jacobian product over time: how much of a change of the state is left after so many steps.
 
 use super::AnalysisError;
-use super::linear::singular_values;
+use super::linear::{orthonormalise, singular_values};
 use super::network::{Network, Path, State};
 use super::sweep::Sweep;
 use elman_core::engine::Engine;
@@ -19,8 +19,10 @@ pub struct Products {
     pub ends: Vec<usize>,
     /// The lags, ascending.
     pub lags: Vec<usize>,
-    /// For each lag, the D singular values, largest first; of several ends the geometric means.
+    /// For each lag, the D singular values, largest first; of several ends the geometric means. Of a sample, as many as it has rows.
     pub values: Vec<Vec<f64>>,
+    /// The rows of a sample; none: the values are all that there are.
+    pub sampled: Option<usize>,
 }
 
 /// 1, 2, 4, ... and `last`.
@@ -45,6 +47,37 @@ impl Products {
         lags: &[usize],
         ends: usize,
     ) -> Result<Products, AnalysisError> {
+        Products::of(network, path, engine, lags, ends, None)
+    }
+
+    /// The same with only so many orthonormal rows Q of no special direction, for states of thousands of numbers: the singular values
+    /// of √(D/rows) Q Π. The largest of them is at most √(D/rows) times the product's own; where one direction outweighs all
+    /// others it is the product's own, give or take a part in √rows. With D rows or more it is [`new`](Products::new).
+    ///
+    /// # Errors
+    /// As `new`; or `rows` is 0.
+    pub fn sampled(
+        network: &Network,
+        path: &Path,
+        engine: &Arc<Engine>,
+        lags: &[usize],
+        ends: usize,
+        rows: usize,
+    ) -> Result<Products, AnalysisError> {
+        if rows == 0 {
+            return Err(AnalysisError::Zero { what: "the number of rows" });
+        }
+        Products::of(network, path, engine, lags, ends, Some(rows).filter(|&rows| rows < network.state_width()))
+    }
+
+    fn of(
+        network: &Network,
+        path: &Path,
+        engine: &Arc<Engine>,
+        lags: &[usize],
+        ends: usize,
+        sampled: Option<usize>,
+    ) -> Result<Products, AnalysisError> {
         let mut lags = lags.to_vec();
         lags.sort_unstable();
         lags.dedup();
@@ -57,26 +90,36 @@ impl Products {
         }
         let width = network.state_width();
         let ends = path.spread(last - 1, ends);
-        let mut logs = vec![vec![0.0; width]; lags.len()];
+        let count = sampled.unwrap_or(width);
+        let first: Vec<f64> = match sampled {
+            None => (0..width * width).map(|k| f64::from(u8::from(k / width == k % width))).collect(),
+            Some(_) => {
+                let mut q = without_direction(count * width);
+                orthonormalise(&mut q, width);
+                let scale = (width as f64 / count as f64).sqrt();
+                q.iter().map(|x| x * scale).collect()
+            }
+        };
+        let mut logs = vec![vec![0.0; count]; lags.len()];
         for &j in &ends {
             let mut sweep = Sweep::new(network, path, engine);
-            let mut d_state = sweep.zero_state(width);
-            identity(network, &mut d_state);
+            let mut d_state = sweep.zero_state(count);
+            set_rows(network, &first, &mut d_state);
             for lag in 1..=last {
-                sweep.step(&vec![j + 1 - lag; width], None, &mut d_state);
+                sweep.step(&vec![j + 1 - lag; count], None, &mut d_state);
                 if let Ok(i) = lags.binary_search(&lag) {
-                    let values = singular_values(&rows(network, &d_state, width), width, width);
+                    let values = singular_values(&rows(network, &d_state, count), count, width);
                     logs[i].iter_mut().zip(values).for_each(|(sum, v)| *sum += v.ln());
                 }
             }
         }
-        let count = ends.len() as f64;
+        let share = ends.len() as f64;
         let values: Vec<Vec<f64>> =
-            logs.into_iter().map(|logs| logs.into_iter().map(|sum| (sum / count).exp()).collect()).collect();
+            logs.into_iter().map(|logs| logs.into_iter().map(|sum| (sum / share).exp()).collect()).collect();
         if !values.iter().flatten().all(|v: &f64| v.is_finite()) {
             return Err(AnalysisError::NotFinite);
         }
-        Ok(Products { width, ends, lags, values })
+        Ok(Products { width, ends, lags, values, sampled })
     }
 
     /// The largest singular value at each lag.
@@ -85,13 +128,14 @@ impl Products {
     }
 }
 
-/// Row r is the r-th unit vector over all parts of the state.
-fn identity(network: &Network, d_state: &mut State) {
-    let mut first = 0;
-    for (d, part) in d_state.iter_mut().flatten().zip(network.parts()) {
-        (0..part.width).for_each(|u| d[(first + u) * part.width + u] = 1.0);
-        first += part.width;
-    }
+/// Numbers of no special direction, the same in every run.
+pub(super) fn without_direction(len: usize) -> Vec<f64> {
+    let mut s = 1u64;
+    let mut next = || {
+        s = s.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (s >> 11) as f64 / (1u64 << 53) as f64 - 0.5
+    };
+    (0..len).map(|_| next()).collect()
 }
 
 /// The parts side by side: (count, D).

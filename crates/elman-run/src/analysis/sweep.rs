@@ -6,6 +6,9 @@ use super::network::{Network, Path, State};
 use elman_core::engine::{Engine, Gradients, Input, Output, Sequence, Workspace};
 use std::sync::Arc;
 
+/// From the outputs of all rows (rows, P) the gradient by them.
+pub(super) type LossGradient<'a> = &'a dyn Fn(&[f64]) -> Vec<f64>;
+
 pub(super) struct Sweep<'a> {
     network: &'a Network,
     path: &'a Path,
@@ -41,7 +44,7 @@ impl<'a> Sweep<'a> {
     /// Step `times[r]` in each row r; then the gradient goes back through it. `d_y` (rows, P) gives the gradient by the network's
     /// output from that output, where there is one; `d_state` is the gradient by the state after the step and becomes that by the
     /// state before it. What each layer's parameters and input get, summed over rows, is in `gradients`.
-    pub fn step(&mut self, times: &[usize], d_y: Option<&dyn Fn(&[f64]) -> Vec<f64>>, d_state: &mut State) {
+    pub fn step(&mut self, times: &[usize], d_y: Option<LossGradient>, d_state: &mut State) {
         let rows = times.len();
         let mut x: Vec<f64> = times.iter().flat_map(|&t| self.network.embed(self.path.ids()[t]).to_vec()).collect();
         let mut inputs = Vec::new();

@@ -55,8 +55,10 @@ impl Picture {
     /// The whole `<figure>` with its caption.
     fn figure(self) -> String {
         let Picture { id, title, description, width, height, body } = self;
+        // What is wider than a page is scrolled, not shrunk.
+        let style = if width > WIDTH { format!(" style=\"min-width: {width:.0}px\"") } else { String::new() };
         format!(
-            "<figure>\n<svg role=\"img\" aria-labelledby=\"{id}-title {id}-desc\" viewBox=\"0 0 {width:.0} {height:.0}\" \
+            "<figure>\n<svg{style} role=\"img\" aria-labelledby=\"{id}-title {id}-desc\" viewBox=\"0 0 {width:.0} {height:.0}\" \
              xmlns=\"http://www.w3.org/2000/svg\">\n<title id=\"{id}-title\">{}</title>\n<desc id=\"{id}-desc\">{}</desc>\n{body}</svg>\n\
              <figcaption>{}</figcaption>\n</figure>\n",
             escaped(&title),
@@ -119,9 +121,10 @@ pub fn curves(
         let label = if (-3..=3).contains(&decade) { format!("{}", 10f64.powi(decade)) } else { format!("1e{decade}") };
         picture.text(LEFT - 8.0, at + 4.0, "end", "tick", &label);
     }
-    for k in 0..=5 {
-        let v = left + (right - left) * f64::from(k) / 5.0;
-        picture.text(x(v), HEIGHT - BOTTOM + 18.0, "middle", "tick", &format!("{v:.0}"));
+    let step = round_step((right - left) / 6.0);
+    for k in (left / step).ceil() as i64..=(right / step).floor() as i64 {
+        let v = k as f64 * step;
+        picture.text(x(v), HEIGHT - BOTTOM + 18.0, "middle", "tick", &rounded(v));
     }
     picture.line("axis", LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM);
     picture.text((LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 8.0, "middle", "label", x_name);
@@ -287,6 +290,12 @@ pub fn points(
         picture.text(LEFT + SIDE + 42.0, row, "start", "tick", &group.name);
     }
     picture.figure()
+}
+
+/// The next of 1, 2, 5, 10, 20, ...
+fn round_step(least: f64) -> f64 {
+    let steps = (0..).flat_map(|decade| [1.0, 2.0, 5.0].map(|s| s * 10f64.powi(decade)));
+    steps.take(60).find(|&step| step >= least).unwrap_or(1.0)
 }
 
 fn rounded(v: f64) -> String {

@@ -89,7 +89,7 @@ fn measured(m: &Measured) -> Value {
         "losses": m.flow.ends.len(),
         "gradient_by_state": states,
         "gradient_by_parameter": parameters,
-        "jacobian_product": m.products.as_ref().map(|p| json!({"lags": p.lags, "singular_values": p.values})),
+        "jacobian_product": {"lags": m.products.lags, "singular_values": m.products.values, "rows_of_a_sample": m.products.sampled},
         "verdict": verdict,
         "lyapunov_exponents": m.lyapunov.as_ref().map(|l| l.exponents.iter().map(|&x| finite(x)).collect::<Vec<_>>()),
         "recurrent_matrices": matrices,

@@ -33,8 +33,10 @@ pub const LENGTH: usize = 1000;
 pub const MAX_LENGTH: usize = 100_000;
 /// Lags that the gradient is followed back, at most.
 const LAGS: usize = 100;
-/// Of larger states the Jacobian product is left out: it takes a row of a backward pass for each of their numbers.
-const MAX_STATE: usize = 768;
+/// Of larger states the Jacobian product is estimated: the whole takes a row of a backward pass for each of their numbers.
+const MAX_STATE: usize = 512;
+/// Rows of the estimate.
+const SAMPLE: usize = 128;
 /// Lags of the Jacobian product, at most.
 const PRODUCT_LAGS: usize = 64;
 /// Of larger matrices eigenvalues are left out.
@@ -76,8 +78,7 @@ struct Subject {
 /// What is measured of a network, trained or not.
 struct Measured {
     flow: Flow,
-    /// None where the state is too large.
-    products: Option<Products>,
+    products: Products,
     verdict: Option<Verdict>,
     /// None where the text is too short.
     lyapunov: Option<Lyapunov>,
@@ -259,7 +260,7 @@ fn measure(
     let whole = bptt(&network, &path, engine, copies)?;
     let per_copy: usize = network.layers().iter().map(|l| l.layer.parameter_count()).sum();
     let unfolding = Unfolding { steps: copies, copies: copies * per_copy, difference: unfolded.difference(&whole) };
-    let timed = timed(&network, &path, engine, ids)?;
+    let timed = timed(&network, &path, &Arc::new(Engine::new(1)), ids)?;
     Ok(Findings {
         config: model.config().clone(),
         parameters: model.parameter_count(),
@@ -278,11 +279,12 @@ fn measure(
 
 fn measured(network: &Network, path: &TextPath, engine: &Arc<Engine>, lags: usize) -> Result<Measured, Error> {
     let flow = Flow::new(network, path, engine, FlowSettings { lags, ends: FlowSettings::default().ends })?;
+    let product_lags = geometric_lags(lags.min(PRODUCT_LAGS));
     let products = match network.state_width() <= MAX_STATE {
-        true => Some(Products::new(network, path, engine, &geometric_lags(lags.min(PRODUCT_LAGS)), 2)?),
-        false => None,
+        true => Products::new(network, path, engine, &product_lags, 2)?,
+        false => Products::sampled(network, path, engine, &product_lags, 2, SAMPLE)?,
     };
-    let verdict = products.as_ref().and_then(|p| Verdict::new(&p.lags, &p.largest()));
+    let verdict = Verdict::new(&products.lags, &products.largest());
     // Three hundred steps are long enough for a mean, and short enough to wait for.
     let end = path.ids().len().min(320);
     let lyapunov = match TextPath::new(network, engine, &path.ids()[..end]) {

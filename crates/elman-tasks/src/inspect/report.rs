@@ -26,19 +26,11 @@ pub fn page(findings: &Findings) -> String {
 pub fn summary(findings: &Findings) -> String {
     let mut lines = String::new();
     let trained = &findings.trained;
-    match (&trained.verdict, &findings.untrained.verdict) {
-        (Some(now), before) => {
-            lines += &format!("{}: {}\n", now.kind.name(), sections::verdict_text(now));
-            if let Some(before) = before {
-                lines += &format!(
-                    "before training: {}, {:.3e} over {} steps\n",
-                    before.kind.name(),
-                    before.factor,
-                    before.lag
-                );
-            }
-        }
-        (None, _) => lines += &format!("no verdict: {}\n", sections::too_large(findings)),
+    if let Some(now) = &trained.verdict {
+        lines += &format!("{}: {}\n", now.kind.name(), sections::verdict_text(now));
+    }
+    if let Some(before) = &findings.untrained.verdict {
+        lines += &format!("before training: {}, {:.3e} over {} steps\n", before.kind.name(), before.factor, before.lag);
     }
     lines += &format!(
         "{:.4} nats over {} losses, followed back {} steps\n",

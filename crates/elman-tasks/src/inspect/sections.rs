@@ -2,9 +2,11 @@
 
 use super::figure::{self, Curve, Points, Scale};
 use super::page::Page;
-use super::{Findings, MAX_MATRIX, MAX_STATE, Measured};
-use elman_run::analysis::{Flow, Products, Saturation, StateFlow, Verdict, costs};
+use super::{Findings, MAX_MATRIX, Measured};
+use elman_run::analysis::{Flow, Products, Saturation, StateFlow, Verdict, costs, linear};
 
+/// Below this part of the largest a singular value is rounding.
+const RESOLVED: f64 = 1e-13;
 /// Characters of a heat map.
 const SHOWN: usize = 100;
 /// Units of a heat map.
@@ -21,18 +23,11 @@ pub fn verdict_text(verdict: &Verdict) -> String {
         Some(lag) => format!(" From lag {lag} on no direction keeps more than a thousandth."),
         None => String::new(),
     };
+    let rate = if verdict.rate.is_finite() { format!(" ({:+.3} nats a step)", verdict.rate) } else { String::new() };
     format!(
-        "over {} steps the most sensitive direction of the state is multiplied by {} ({:+.3} nats a step).{faded}",
+        "over {} steps the most sensitive direction of the state is multiplied by {}{rate}.{faded}",
         verdict.lag,
-        number(verdict.factor),
-        verdict.rate
-    )
-}
-
-pub fn too_large(findings: &Findings) -> String {
-    format!(
-        "the state has {} numbers, the Jacobian product is measured up to {MAX_STATE}",
-        findings.network.state_width()
+        number(verdict.factor)
     )
 }
 
@@ -64,9 +59,17 @@ pub fn overview(page: &mut Page, findings: &Findings) {
 pub fn product(page: &mut Page, findings: &Findings) {
     page.section("product", "The Jacobian product: does the gradient vanish or explode?");
     let (trained, untrained) = (&findings.trained, &findings.untrained);
-    match (&trained.products, &untrained.products) {
-        (Some(now), Some(before)) => product_figure(page, now, before),
-        _ => page.paragraph(&format!("Left out: {}.", too_large(findings))),
+    product_figure(page, &trained.products, &untrained.products);
+    if let Some(rows) = trained.products.sampled {
+        page.note(
+            "Estimated",
+            &format!(
+                "The state has {} numbers: {rows} directions were drawn instead of all. The largest singular value may come out too \
+                 large by a factor of up to {:.1}.",
+                trained.products.width,
+                (trained.products.width as f64 / rows as f64).sqrt()
+            ),
+        );
     }
     if let Some(verdict) = &trained.verdict {
         page.verdict(verdict.kind.name(), &format!("{} {}", capital(&verdict_text(verdict)), verdict.remedy()));
@@ -80,11 +83,22 @@ pub fn product(page: &mut Page, findings: &Findings) {
          close and matrices that turn what they have stretched all make a product small whose factors could be large. Below 0.001 at \
          the longest lag it says vanishing, above 1000 at any lag exploding.",
     );
-    page.paragraph(
-        "The lecture's example: diag(0.5, 1.5) multiplied ten times has the singular values 0.5¹⁰ = 0.00098 and 1.5¹⁰ = 57.665. One \
-         direction vanishes and the other explodes in the same matrix.",
-    );
+    page.paragraph(&lecture_example());
     lyapunov(page, trained, untrained);
+}
+
+/// The first deck's diag(0.5, 1.5) multiplied ten times.
+fn lecture_example() -> String {
+    let mut power = vec![1.0, 0.0, 0.0, 1.0];
+    for _ in 0..10 {
+        power = linear::product(&power, &[0.5, 0.0, 0.0, 1.5], 2, 2, 2);
+    }
+    let values = linear::singular_values(&power, 2, 2);
+    format!(
+        "The lecture's example: diag(0.5, 1.5) multiplied ten times has the singular values {:.5} and {:.3}. One direction vanishes \
+         and the other explodes in the same matrix.",
+        values[1], values[0]
+    )
 }
 
 fn product_figure(page: &mut Page, now: &Products, before: &Products) {
@@ -92,8 +106,17 @@ fn product_figure(page: &mut Page, now: &Products, before: &Products) {
         p.lags.iter().zip(&p.values).map(|(&l, v)| (l as f64, which(v))).collect()
     };
     let largest = |v: &[f64]| v.first().copied().unwrap_or(0.0);
-    let middle = |v: &[f64]| v.get(v.len() / 2).copied().unwrap_or(0.0);
+    let middle = |v: &[f64]| v.get(v.len() / 2).copied().filter(|m| *m > RESOLVED * v[0]).unwrap_or(0.0);
     let curve = |name: &str, points, colour, dashed| Curve { name: name.into(), points, band: None, dashed, colour };
+    let mut curves = vec![
+        curve("largest, trained", at(now, largest), 0, false),
+        curve("largest, before training", at(before, largest), 0, true),
+    ];
+    // A sample has another median.
+    if now.sampled.is_none() {
+        curves.push(curve("median, trained", at(now, middle), 1, false));
+        curves.push(curve("median, before training", at(before, middle), 1, true));
+    }
     let drawn = figure::curves(
         "fig-product",
         "Singular values of the Jacobian product by lag",
@@ -105,15 +128,13 @@ fn product_figure(page: &mut Page, now: &Products, before: &Products) {
         ),
         "lag: steps between the two states",
         "factor",
-        &[
-            curve("largest, trained", at(now, largest), 0, false),
-            curve("median, trained", at(now, middle), 1, false),
-            curve("largest, before training", at(before, largest), 0, true),
-            curve("median, before training", at(before, middle), 1, true),
-        ],
+        &curves,
         Some(("1: kept as it is", 1.0)),
     );
-    page.figure(&drawn.unwrap_or_default());
+    match drawn {
+        Some(drawn) => page.figure(&drawn),
+        None => page.paragraph("Nothing of the state reaches the next step: every product is zero."),
+    }
     page.note(
         "What it shows",
         "A small change of the state after step k changes the state after step j by the product of the Jacobians between them. Its \
@@ -123,7 +144,7 @@ fn product_figure(page: &mut Page, now: &Products, before: &Products) {
     page.note(
         "How to read it",
         "A straight line is a constant factor a step. A curve that falls and then runs flat is what a cell with gates should show: \
-         most is forgotten, some directions are kept.",
+         most is forgotten, some directions are kept. Values below 1e-13 of the largest are rounding and not drawn.",
     );
 }
 
@@ -205,11 +226,15 @@ pub fn flow(page: &mut Page, findings: &Findings) {
             now.ends.len()
         ),
     );
-    if findings.trained.flow.states.iter().any(|s| s.part.name == "c") {
-        page.note(
-            "How to read it",
-            "The gradient by c goes from c to c through the forget gate alone, without a matrix: the constant error carousel. Where it \
-             falls more slowly than that by h, it carries the gradient.",
+    page.note(
+        "How to read it",
+        "The curve may fall faster than the largest singular value of the product above: a direction that is kept need not be one that \
+         the losses ask about.",
+    );
+    if now.states.iter().any(|s| s.part.name == "c") {
+        page.paragraph(
+            "The direct way of the gradient by c is from c to c through the forget gate, without a matrix: the constant error carousel. \
+             Where it falls more slowly than that by h, it carries the gradient.",
         );
     }
 }
@@ -519,7 +544,7 @@ pub fn cost(page: &mut Page, findings: &Findings) {
             ]
         })
         .collect();
-    page.paragraph("Measured on this machine for one row in 64 bits, the fastest of three:");
+    page.paragraph("Measured on this machine for one row in 64 bits with one thread, the fastest of three:");
     page.table(&["steps", "step by step, ms", "full BPTT, ms", "BPTT keeps, MB"], &rows);
 }
 

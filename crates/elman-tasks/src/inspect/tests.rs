@@ -117,6 +117,20 @@ fn the_page_is_whole_small_and_needs_nothing() {
     }
 }
 
+/// A state that is too large for all its directions, and matrices that are too large for eigenvalues.
+#[test]
+fn large_networks_are_estimated() {
+    let (_folder, dir) = trained(&[("cell", "elman"), ("hidden", "520"), ("embedding", "4"), ("steps", "1")]);
+    inspect(&Options { length: Some(30), threads: 0, ..options(&dir, &GO) }).unwrap();
+    let page = std::fs::read_to_string(dir.join("inspect/report.html")).unwrap();
+    elements(&page);
+    assert!(page.contains("128 directions were drawn") && page.contains("no recurrent matrix of at most 512"));
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.join("inspect/report.json")).unwrap()).unwrap();
+    assert_eq!(json["trained"]["jacobian_product"]["rows_of_a_sample"], 128);
+    assert_ne!(json["verdict"], "unknown");
+}
+
 /// The network before training is the one that training began with: a step of no size leaves it.
 #[test]
 fn the_network_before_training_is_the_runs_own() {

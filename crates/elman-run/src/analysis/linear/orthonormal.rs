@@ -16,7 +16,7 @@
 /// # Panics
 /// If the slice is not whole rows.
 pub fn orthonormalise(rows: &mut [f64], width: usize) -> Vec<f64> {
-    assert!(width > 0 && rows.len() % width == 0, "rows of {width}");
+    assert!(width > 0 && rows.len().is_multiple_of(width), "rows of {width}");
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let mut lengths = Vec::with_capacity(rows.len() / width);
     for i in 0..rows.len() / width {
