@@ -72,7 +72,7 @@ fn saturation_is_the_share_of_steps() {
 /// A unit that is made to follow a feature is found, with its sign.
 #[test]
 fn the_unit_that_follows_a_feature_is_found() {
-    let text: Vec<char> = "ab (cd) \"e\" f\nghi (j) k".chars().collect();
+    let text: Vec<String> = "ab (cd) \"e\" f\nghi (j) k".chars().map(String::from).collect();
     let features = features(&text);
     let names: Vec<&str> = features.iter().map(|f| f.name.as_str()).collect();
     assert!(

@@ -47,27 +47,31 @@ impl Saturation {
     }
 }
 
-/// A property of the text at every character.
+/// A property of the text at every token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Feature {
     /// What it is, such as `inside quotes`.
     pub name: String,
-    /// One number a character.
+    /// One number a token.
     pub values: Vec<f64>,
 }
 
-/// Properties that a unit may follow: the place in the line and in the word, quotes, brackets, capitals, digits; and each of the
-/// commonest characters. Those that are the same everywhere are left out.
+/// Properties that a unit may follow, of a text of characters or of words: the place in the line, quotes, brackets, capitals, digits; of
+/// characters the place in the word and blanks; and each of the commonest tokens. Those that are the same everywhere are left out.
 ///
 /// ```
 /// use elman_run::analysis::features;
-/// let text: Vec<char> = "f(x) \"y\"".chars().collect();
+/// let text: Vec<String> = "f(x) \"y\"".chars().map(String::from).collect();
 /// let inside = features(&text).into_iter().find(|f| f.name == "inside brackets").unwrap();
 /// assert_eq!(inside.values, [0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+/// let words = ["The", "cat", "<eos>", "It", "sat"].map(String::from);
+/// let place = features(&words).into_iter().find(|f| f.name == "place in the line").unwrap();
+/// assert_eq!(place.values, [1.0, 2.0, 0.0, 1.0, 2.0]);
 /// ```
-pub fn features(text: &[char]) -> Vec<Feature> {
-    /// Characters of their own.
+pub fn features(text: &[String]) -> Vec<Feature> {
+    /// Tokens of their own.
     const COMMONEST: usize = 12;
+    let words = text.iter().any(|token| token.chars().count() > 1);
     let (mut line, mut word, mut quoted, mut depth) = (0.0, 0.0, false, 0u32);
     let mut found: Vec<(String, Vec<f64>)> = [
         "place in the line",
@@ -81,9 +85,10 @@ pub fn features(text: &[char]) -> Vec<Feature> {
     .map(|name| (name.to_string(), Vec::with_capacity(text.len())))
     .into();
     let truth = |yes: bool| f64::from(u8::from(yes));
-    for &c in text {
-        line = if c == '\n' { 0.0 } else { line + 1.0 };
-        word = if c.is_alphanumeric() { word + 1.0 } else { 0.0 };
+    for token in text {
+        let c = token.chars().next().unwrap_or(' ');
+        line = if c == '\n' || token == "<eos>" { 0.0 } else { line + 1.0 };
+        word = if c.is_alphanumeric() && !words { word + 1.0 } else { 0.0 };
         quoted ^= c == '"';
         match c {
             '(' | '[' | '{' => depth += 1,
@@ -96,17 +101,21 @@ pub fn features(text: &[char]) -> Vec<Feature> {
             truth(quoted),
             truth(depth > 0),
             truth(c.is_uppercase()),
-            truth(c.is_ascii_digit()),
+            truth(token.chars().any(|c| c.is_ascii_digit())),
             truth(c.is_whitespace()),
         ];
         found.iter_mut().zip(now).for_each(|((_, values), x)| values.push(x));
     }
-    let mut counts: std::collections::BTreeMap<char, usize> = Default::default();
-    text.iter().for_each(|&c| *counts.entry(c).or_default() += 1);
-    let mut counts: Vec<(char, usize)> = counts.into_iter().collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-    for (c, _) in counts.into_iter().take(COMMONEST) {
-        found.push((format!("the character {c:?}"), text.iter().map(|&x| truth(x == c)).collect()));
+    let mut counts: std::collections::BTreeMap<&str, usize> = Default::default();
+    text.iter().for_each(|token| *counts.entry(token).or_default() += 1);
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    for (token, _) in counts.into_iter().take(COMMONEST) {
+        let name = match token.chars().next() {
+            Some(c) if !words => format!("the character {c:?}"),
+            _ => format!("the word {token}"),
+        };
+        found.push((name, text.iter().map(|other| truth(other == token)).collect()));
     }
     let varies = |values: &[f64]| values.iter().any(|v| *v != values[0]);
     found.into_iter().filter(|(_, v)| varies(v)).map(|(name, values)| Feature { name, values }).collect()

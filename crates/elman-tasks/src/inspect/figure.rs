@@ -178,19 +178,23 @@ pub enum Scale {
     Signed,
 }
 
-/// Rows over columns, each column with a character under it.
+/// Rows over columns, each column with its character under it, or its word.
 pub fn heat_map(
     id: &'static str,
     title: &str,
     description: &str,
     rows: &[(String, Vec<f64>)],
-    characters: &[char],
+    symbols: &[String],
     scale: Scale,
 ) -> String {
     const LABELS: f64 = 190.0;
     const SIDE: f64 = 11.0;
-    let columns = characters.len();
-    let height = TOP + 15.0 * rows.len() as f64 + 22.0;
+    /// Letters of a word that are shown.
+    const LETTERS: usize = 12;
+    let columns = symbols.len();
+    let words = symbols.iter().any(|symbol| symbol.chars().count() > 1);
+    // Words stand upright.
+    let height = TOP + 15.0 * rows.len() as f64 + if words { 7.0 * LETTERS as f64 } else { 22.0 };
     let mut picture = Picture::new(id, title, description, LABELS + SIDE * columns as f64 + RIGHT, height);
     for (r, (name, values)) in rows.iter().enumerate() {
         let y = TOP + 15.0 * r as f64;
@@ -209,9 +213,20 @@ pub fn heat_map(
         }
         picture.body.push('\n');
     }
-    for (c, &character) in characters.iter().enumerate() {
+    for (c, symbol) in symbols.iter().enumerate() {
         let x = LABELS + SIDE * (c as f64 + 0.5);
-        picture.text(x, height - 6.0, "middle", "char", &shown(character).to_string());
+        let text: String = symbol.chars().take(LETTERS).map(shown).collect();
+        match words {
+            false => picture.text(x, height - 6.0, "middle", "char", &text),
+            true => {
+                let (x, y) = (x + 4.0, TOP + 15.0 * rows.len() as f64 + 6.0);
+                let _ = writeln!(
+                    picture.body,
+                    "<text transform=\"translate({x:.1} {y:.1}) rotate(-90)\" text-anchor=\"end\" class=\"char\">{}</text>",
+                    escaped(&text)
+                );
+            }
+        }
     }
     picture.figure()
 }

@@ -13,12 +13,11 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
+use crate::language_model::material::Tokens;
 use crate::observer::asked;
-use crate::settings::Settings;
-use crate::tasks::{self, Report};
-use crate::{Error, Stop};
+use crate::tasks::{self, Evaluation, Report, Task};
+use crate::{Error, Silent, Stop};
 use elman_core::engine::Engine;
-use elman_data::{Split, Text, corpus};
 use elman_run::analysis::{
     AnalysisError, Feature, Flow, FlowSettings, Lyapunov, Network, Path as TextPath, Products, RecurrentMatrix,
     Saturation, Selective, Trace, Verdict, bptt, features, geometric_lags, most_selective, npz, recurrent_matrices,
@@ -70,7 +69,9 @@ struct Subject {
     run: String,
     model: String,
     data: String,
-    characters: Vec<char>,
+    /// What a token is: a character or a word.
+    unit: &'static str,
+    symbols: Vec<String>,
     lags: usize,
     window: usize,
 }
@@ -130,34 +131,35 @@ impl From<AnalysisError> for Error {
 /// # Errors
 /// There is no run, it has no model yet, the text or its length do not fit, a file cannot be written, or it was stopped.
 pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error> {
-    let (_, evaluation) = tasks::open(&options.dir, options.stop)?;
+    let (task, evaluation) = tasks::open(&options.dir, options.stop)?;
     let path = if options.best { evaluation.dir.best() } else { evaluation.dir.model() };
     if !path.exists() {
         return Err(Error::Usage(format!(
             "{}: the run has no model yet; train it to its first checkpoint with `{}`",
             path.display(),
-            evaluation.dir.resume_command(tasks::open(&options.dir, options.stop)?.0.name)
+            evaluation.dir.resume_command(task.name)
         )));
     }
     let model = Model::load(&path)?;
-    let (text, begin) = match &options.data {
-        Some(path) => (Text::open(path)?, 0),
-        None => own_text(&evaluation.settings, &evaluation.fingerprint)?,
+    let (name, tokens, begin) = match &options.data {
+        Some(path) => (path.display().to_string(), Tokens::open(path, model.vocabulary())?, 0),
+        None => own_text(task, &evaluation, &model)?,
     };
-    let (ids, characters) = read(&model, &text, begin, options.length)?;
+    let (ids, symbols) = read(&model, &name, &tokens, begin, options.length)?;
     let engine = Arc::new(Engine::new(options.threads));
     let network = Network::new(&model)?;
     if let Some(file) = &options.export {
         log("states and gates of every step");
         let trace = Trace::new(&network, &TextPath::new(&network, &engine, &ids)?)?;
-        return export(file, &trace, &ids, &characters);
+        return export(file, &trace, &ids, &symbols);
     }
     let steps = ids.len() - 1;
     let subject = Subject {
         run: options.dir.display().to_string(),
         model: path.display().to_string(),
-        data: text.path().display().to_string(),
-        characters,
+        data: name,
+        unit: model.vocabulary().unit(),
+        symbols,
         lags: evaluation.settings.size("seq-len").min(LAGS).min(steps.div_ceil(2)).max(1),
         window: evaluation.settings.size("seq-len"),
     };
@@ -178,51 +180,58 @@ pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error
 }
 
 /// The text that the run learnt from, and where its held-out part begins.
-fn own_text(settings: &Settings, fingerprint: &str) -> Result<(Text, usize), Error> {
-    let text = match settings.get("data").map_or("", |_| settings.text("data")) {
-        "" => corpus::text()?,
-        path => Text::open(path)?,
+fn own_text(task: &Task, evaluation: &Evaluation, model: &Model) -> Result<(String, Tokens, usize), Error> {
+    let Some(open) = task.corpus else {
+        return Err(Error::Usage(format!("`{}` learns from no text; give one with --data", task.name)));
     };
-    if text.fingerprint() != fingerprint {
+    let corpus = open(&evaluation.settings, &mut Silent)?;
+    if corpus.fingerprint != evaluation.fingerprint {
         return Err(Error::Usage(format!(
-            "{}: it is not the text that the run learnt from (fingerprint {}, the run's is {fingerprint}); give one with --data",
-            text.path().display(),
-            text.fingerprint()
+            "{}: it is not the text that the run learnt from (fingerprint {}, the run's is {}); give one with --data",
+            corpus.name, corpus.fingerprint, evaluation.fingerprint
         )));
     }
-    let held_out = Split::new(text.len(), settings.number("held-out")).held_out;
+    if matches!(corpus.tokens, Tokens::Ids(_)) && corpus.vocabulary != *model.vocabulary() {
+        let config = evaluation.dir.config();
+        return Err(Error::Usage(format!(
+            "{}: these settings give another vocabulary than the model's; restore it, or give a text with --data",
+            config.display()
+        )));
+    }
     // A part too short to look at: all of the text instead.
-    let begin = if held_out.len() >= LENGTH { held_out.start } else { 0 };
-    Ok((text, begin))
+    let begin = if corpus.held_out.len() >= LENGTH { corpus.held_out.start } else { 0 };
+    Ok((corpus.name, corpus.tokens, begin))
 }
 
-/// Token ids and characters.
-fn read(model: &Model, text: &Text, begin: usize, length: Option<usize>) -> Result<(Vec<u32>, Vec<char>), Error> {
-    let there = text.len() - begin;
-    let range = 2..=there.min(MAX_LENGTH);
+/// Token ids, and the characters or words that they stand for.
+fn read(
+    model: &Model,
+    name: &str,
+    tokens: &Tokens,
+    begin: usize,
+    length: Option<usize>,
+) -> Result<(Vec<u32>, Vec<String>), Error> {
+    let (there, vocabulary) = (tokens.len() - begin, model.vocabulary());
+    let (range, unit) = (2..=there.min(MAX_LENGTH), vocabulary.unit());
     let length = match length {
         None if there < 2 => {
             return Err(Error::Usage(format!(
-                "{}: it has {there} character(s), a prediction needs at least 2; give a text with --data",
-                text.path().display()
+                "{name}: it has {there} {unit}(s), a prediction needs at least 2; give a text with --data"
             )));
         }
         None => LENGTH.min(there),
         Some(length) if range.contains(&length) => length,
         Some(length) => {
             return Err(Error::Usage(format!(
-                "--length: it is {length}, and {} has {there} characters to read; it must be from 2 to {}",
-                text.path().display(),
+                "--length: it is {length}, and {name} has {there} {unit}s to read; it must be from 2 to {}",
                 range.end()
             )));
         }
     };
-    let (mut ids, mut characters) = (vec![0; length], Vec::with_capacity(length));
-    text.read(begin, &mut ids, |character| {
-        characters.push(character);
-        model.vocabulary().id(character)
-    })?;
-    Ok((ids, characters))
+    let mut ids = vec![0; length];
+    tokens.read(vocabulary, begin, &mut ids)?;
+    let symbols = ids.iter().map(|&id| vocabulary.symbol(id).to_string()).collect();
+    Ok((ids, symbols))
 }
 
 #[expect(clippy::too_many_arguments, reason = "two models, their text, how to run and whom to tell")]
@@ -252,7 +261,7 @@ fn measure(
     let untrained = measured(&before, &before_path, engine, subject.lags)?;
     next("gates and states")?;
     let trace = Trace::new(&network, &path)?;
-    let features = features(&subject.characters);
+    let features = features(&subject.symbols);
     let selective = most_selective(&trace, &features);
     next("the unfolded network, and what some steps take")?;
     let copies = path.steps().min(COPIES);
@@ -313,7 +322,7 @@ fn timed(network: &Network, path: &TextPath, engine: &Arc<Engine>, ids: &[u32]) 
 }
 
 /// Writes every named value of every step, (T, width) each, and the ids of the characters that were read (T).
-fn export(file: &Path, trace: &Trace, ids: &[u32], characters: &[char]) -> Result<Report, Error> {
+fn export(file: &Path, trace: &Trace, ids: &[u32], symbols: &[String]) -> Result<Report, Error> {
     let mut tensors: Vec<Tensor> = trace
         .series
         .iter()
@@ -329,7 +338,9 @@ fn export(file: &Path, trace: &Trace, ids: &[u32], characters: &[char]) -> Resul
     match file.extension().and_then(|ending| ending.to_str()) {
         Some("npz") => npz::write(file, &tensors)?,
         Some("safetensors") => {
-            let text: String = characters[..trace.steps].iter().collect();
+            // Words are told apart by blanks.
+            let words = symbols.iter().any(|symbol| symbol.chars().count() > 1);
+            let text = symbols[..trace.steps].join(if words { " " } else { "" });
             let metadata = [("elman.text".to_string(), text)].into();
             TensorFile { metadata, tensors: tensors.clone() }.write(file)?;
         }

@@ -428,7 +428,7 @@ pub fn units(page: &mut Page, findings: &Findings) {
     page.section("units", "What units follow");
     let Findings { trace, selective, subject, features, .. } = findings;
     let columns = trace.steps.min(SHOWN);
-    let characters = &subject.characters[..columns];
+    let (symbols, unit) = (&subject.symbols[..columns], subject.unit);
     let window = |values: &[f64]| values[..columns].to_vec();
     let mut rows: Vec<(String, Vec<f64>)> = Vec::new();
     for s in selective.iter().take(UNITS) {
@@ -445,13 +445,13 @@ pub fn units(page: &mut Page, findings: &Findings) {
     let best = &selective[0];
     page.figure(&figure::heat_map(
         "fig-units",
-        "The units that follow the text most closely, over its first characters",
+        "The units that follow the text most closely, over its beginning",
         &format!(
-            "A row for each unit, a column for each of {columns} characters. The closest follows “{}” with correlation {:+.2}.",
+            "A row for each unit, a column for each of {columns} {unit}s. The closest follows “{}” with correlation {:+.2}.",
             best.feature, best.correlation
         ),
         &rows,
-        characters,
+        symbols,
         Scale::Signed,
     ));
     let table: Vec<Vec<String>> = selective
@@ -470,7 +470,7 @@ pub fn units(page: &mut Page, findings: &Findings) {
     page.note(
         "How to read it",
         &format!(
-            "For each of {} properties of the text the unit that correlates most with it; the value when the character has been read. \
+            "For each of {} properties of the text the unit that correlates most with it; the value when the {unit} has been read. \
              Among {} units chance alone reaches some {:.2} over {} steps.",
             features.len(),
             findings.network.state_width(),
@@ -490,10 +490,10 @@ pub fn units(page: &mut Page, findings: &Findings) {
             .collect();
         page.figure(&figure::heat_map(
             "fig-gate",
-            &format!("Gate {} of layer {}, its first units over the same characters", gate.name, gate.layer),
-            "Rows of units, columns of characters; pale is shut, full colour is open.",
+            &format!("Gate {} of layer {}, its first units over the same {unit}s", gate.name, gate.layer),
+            &format!("Rows of units, columns of {unit}s; pale is shut, full colour is open."),
             &rows,
-            characters,
+            symbols,
             Scale::Unit,
         ));
     }

@@ -7,6 +7,10 @@ use std::sync::atomic::AtomicBool;
 
 /// A small run in a folder of its own.
 fn trained(settings: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
+    trained_for("char-lm", settings)
+}
+
+fn trained_for(task: &str, settings: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let text: String =
         (0..400).map(|i| format!("line {i} has (brackets {}) and \"quotes\" & <signs>\n", i % 7)).collect();
@@ -26,7 +30,7 @@ fn trained(settings: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
     let stop = AtomicBool::new(false);
     let request =
         Request { out: Some(out.clone()), resume: false, config: None, overrides, verbose: false, stop: &stop };
-    tasks::train(tasks::find("char-lm").unwrap(), request, &mut Silent).unwrap();
+    tasks::train(tasks::find(task).unwrap(), request, &mut Silent).unwrap();
     (folder, out)
 }
 
@@ -223,4 +227,20 @@ fn short_texts_are_looked_into() {
         inspect(&Options { length: Some(length), ..options(&dir, &GO) }).unwrap();
         elements(&std::fs::read_to_string(dir.join("inspect/report.html")).unwrap());
     }
+}
+
+#[test]
+fn a_model_of_words_is_looked_into_too() {
+    let (_folder, dir) = trained_for("word-lm", &[]);
+    let report = inspect(&Options { length: Some(120), ..options(&dir, &GO) }).unwrap();
+    let page = std::fs::read_to_string(dir.join("inspect/report.html")).unwrap();
+    elements(&page);
+    for shown in ["columns of words", "rotate(-90)", "&lt;signs&gt;", "the word"] {
+        assert!(page.contains(shown), "{shown}");
+    }
+    assert!(report.text.contains("nats"), "{}", report.text);
+    let file = dir.join("states.safetensors");
+    let export = Options { export: Some(file.clone()), length: Some(20), ..options(&dir, &GO) };
+    inspect(&export).unwrap();
+    assert!(elman_run::TensorFile::read(&file).unwrap().metadata["elman.text"].contains("has"));
 }

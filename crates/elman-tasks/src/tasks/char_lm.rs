@@ -31,6 +31,7 @@ Metric: nats, bits and perplexity a character on the held-out part, read as one 
 Output: the run's directory with model, checkpoint, measurements, TensorBoard events, a picture and samples.",
     settings: SETTINGS,
     preset,
+    corpus: Some(corpus::open),
     train: |start, observer| LANGUAGE_MODEL.train(start, observer),
     eval: |evaluation, observer| LANGUAGE_MODEL.eval(evaluation, observer),
 };

@@ -1,5 +1,6 @@
 //! The registry of tasks: one line each, and what a task is.
 
+use crate::language_model::material::Corpus;
 use crate::settings::{Setting, Settings};
 use crate::{Error, Observer, RunDir, Stop};
 use elman_core::engine::WeightFormat;
@@ -29,9 +30,14 @@ pub struct Task {
     pub preset: fn(&mut Settings),
     /// Trains, or goes on training.
     pub train: fn(Start, &mut dyn Observer) -> Result<Report, Error>,
+    /// Reads what the settings name as data, if they are tokens of a text.
+    pub(crate) corpus: Option<OpenCorpus>,
     /// Scores a model on a data file, or on the run's own held-out part.
     pub eval: fn(&Evaluation, &mut dyn Observer) -> Result<Report, Error>,
 }
+
+/// Reads the corpus of these settings.
+pub(crate) type OpenCorpus = fn(&Settings, &mut dyn Observer) -> Result<Corpus, Error>;
 
 /// What a command has found out: for people, and for programs.
 #[derive(Clone, Debug, Default)]

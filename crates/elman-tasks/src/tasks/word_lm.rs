@@ -38,6 +38,7 @@ the loss is summed over the steps of a batch, here it is their mean: hence their
 Output: the run's directory with model, checkpoint, measurements, TensorBoard events, a picture and samples.",
     settings: SETTINGS,
     preset: embedded,
+    corpus: Some(corpus::open),
     train: |start, observer| LANGUAGE_MODEL.train(start, observer),
     eval: |evaluation, observer| LANGUAGE_MODEL.eval(evaluation, observer),
 };
