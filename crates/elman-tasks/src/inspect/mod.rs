@@ -5,7 +5,6 @@
 
 mod figure;
 pub(crate) use figure::escaped;
-mod initial;
 mod json;
 mod page;
 mod report;
@@ -14,6 +13,7 @@ mod sections;
 mod tests;
 
 use crate::language_model::material::Tokens;
+use crate::language_model::network;
 use crate::observer::asked;
 use crate::tasks::{self, Evaluation, Report, Task};
 use crate::{Error, Silent, Stop};
@@ -163,7 +163,7 @@ pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error
         lags: evaluation.settings.size("seq-len").min(LAGS).min(steps.div_ceil(2)).max(1),
         window: evaluation.settings.size("seq-len"),
     };
-    let untrained = initial::untrained(&model, &evaluation.settings)?;
+    let untrained = network::untrained(&model, &evaluation.settings)?;
     let findings = measure(&model, &untrained, network, subject, &ids, &engine, options.stop, log)?;
     let out = options.out.clone().unwrap_or_else(|| evaluation.dir.path().join("inspect"));
     std::fs::create_dir_all(&out).map_err(|source| Error::unwritable(&out, source))?;

@@ -147,7 +147,7 @@ fn the_network_before_training_is_the_runs_own() {
         let (_folder, dir) = trained(&settings);
         let (_, evaluation) = tasks::open(&dir, &GO).unwrap();
         let model = Model::load(evaluation.dir.model()).unwrap();
-        let before = initial::untrained(&model, &evaluation.settings).unwrap();
+        let before = network::untrained(&model, &evaluation.settings).unwrap();
         for (found, want) in before.tensors().iter().zip(model.tensors()) {
             assert_eq!((&found.name, &found.shape), (&want.name, &want.shape));
             // A bias that began as 0 has moved by the rate.

@@ -10,7 +10,7 @@ mod checkpoint;
 mod eval;
 pub mod initial;
 pub mod material;
-mod network;
+pub mod network;
 mod precision;
 pub mod regularisation;
 #[macro_use]

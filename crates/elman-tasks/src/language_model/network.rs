@@ -152,6 +152,15 @@ fn schedule(settings: &Settings, epoch: u64) -> Schedule {
     }
 }
 
+/// What `model` was before its first step: every parameter is drawn from the seed by its name.
+///
+/// # Errors
+/// The settings are none that the task could have begun with.
+pub fn untrained(model: &Model, settings: &Settings) -> Result<Model, Error> {
+    let trainer = trainer(model.config(), model.vocabulary().len(), settings, 1, None)?;
+    self::model(&trainer, model.config(), model.vocabulary())
+}
+
 /// The network as it is now, as the model that is saved, scored and sampled.
 pub fn model(trainer: &Trainer<LanguageModel>, config: &ModelConfig, vocabulary: &Vocabulary) -> Result<Model, Error> {
     let tensors = trainer.network().parameters().into_iter();

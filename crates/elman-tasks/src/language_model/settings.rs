@@ -100,6 +100,9 @@ macro_rules! language_model_settings {
             setting("steps", COUNT, Auto($steps), "Steps to train for."),
             setting("epochs", COUNT, Auto($epochs), "Times to read the training text, instead of steps."),
             setting("lr", POSITIVE, Is($lr), concat!("Learning rate (", $lr_embedded, " for the text in the program).")),
+            setting("find-lr", Kind::Choice(|| vec!["off", "on"]), Is("off"),
+                "Whether a sweep of learning rates comes before the first step (Smith 2017): it draws plots/lr.svg and suggests one; training then goes \
+                 on with `lr` as it is."),
             setting("clip", POSITIVE, Is("5"), "Largest norm of the gradient; a longer one is scaled down to it."),
             setting("clip-by", Kind::Choice(|| vec!["norm", "value", "squared-norm"]), Is("norm"),
                 "What `clip` limits: the norm over all parameters, each element by itself, or the squared norm as in a lecture's code, which makes \

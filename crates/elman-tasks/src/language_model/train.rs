@@ -14,7 +14,7 @@ use crate::settings::{Kind, Resume, Settings};
 use crate::tasks::{Report, Start};
 use crate::{Error, Observer, Plan, RunDir};
 use elman::network::LanguageModel;
-use elman::train::{Overlapping, TrainError, Trainer, Truncation};
+use elman::train::{Overlapping, RateFinder, TrainError, Trainer, Truncation};
 use elman_core::engine::Engine;
 use elman_run::{Generator, Model, ModelConfig, SampleSettings, Score};
 use std::ops::Range;
@@ -100,6 +100,9 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
     let last = run.settings.integer("steps");
     if verbose {
         run.show_vectors(&format!("after {first} steps"))?;
+    }
+    if first == 0 && run.settings.text("find-lr") == "on" {
+        run.find_rate()?;
     }
     let (tokens, unit) = (run.material().tokens_in_a_step(), run.unit());
     run.observer.begin(&Plan { first, last: last.max(first), tokens, unit });
@@ -240,6 +243,28 @@ impl Run<'_> {
             self.ran,
             dir.path().display()
         ));
+    }
+
+    /// Sweeps learning rates, draws what came out, and tells what it suggests.
+    fn find_rate(&mut self) -> Result<(), Error> {
+        let finder = RateFinder::default();
+        let sweep = finder.sweep(&self.trainer, &mut self.source).map_err(|error| Error::Failed(error.to_string()))?;
+        let points = sweep.points.iter().map(|p| ((p.rate / finder.lowest).log10(), p.smoothed)).collect();
+        let curves = [Curve { name: "smoothed loss", points, marks: false }];
+        let x_name = format!("decades above the rate {:e}", finder.lowest);
+        let y_name = format!("nats a {}", self.unit());
+        let svg =
+            plot::draw_over("the loss by learning rate", &x_name, &y_name, &curves, &[]).map_err(Error::Failed)?;
+        let path = self.dir.plots().join("lr.svg");
+        self.dir.write(&path, &svg)?;
+        let rate = self.settings.number("lr");
+        self.observer.note(&match sweep.suggestion() {
+            Some(found) => {
+                format!("{}: the loss falls most steeply at a rate of {found:.1e}; this run has {rate}", path.display())
+            }
+            None => format!("{}: the loss falls at no rate; this run has {rate}", path.display()),
+        });
+        Ok(())
     }
 
     fn model(&self) -> Result<Model, Error> {
