@@ -68,3 +68,36 @@ fn cells_are_unrolled() {
     run(["unroll", "lstm", "--shape", "many"]).fails(2, &["--shape", "many-to-"]);
     run(["unroll", "lstm", "--length", "0"]).fails(2, &["--length", "from 1 to 50"]);
 }
+
+/// The page in a real browser: no message on its console, every figure in the tree that it made of the page.
+#[test]
+fn a_browser_has_nothing_to_complain_about() {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let known =
+        |name: &&str| std::process::Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success());
+    let Some(browser) = names.into_iter().find(known) else {
+        println!("skipped: there is none of {names:?}");
+        return;
+    };
+    let place = Place::new();
+    finish(&mut place.train("run")).ok();
+    let dir = place.path("run").display().to_string();
+    run(["inspect", &dir, "--length", "150", "--threads", "1"]).ok();
+    let page = String::from_utf8(place.read("run/inspect/report.html")).unwrap();
+    let output = std::process::Command::new(browser)
+        .args("--headless --no-sandbox --disable-gpu --enable-logging=stderr --dump-dom".split(' '))
+        // No name has an address: what the page needed from elsewhere would be missing, and said on the console.
+        .arg("--host-resolver-rules=MAP * ~NOTFOUND")
+        .arg(format!("--user-data-dir={}", place.path("profile").display()))
+        .arg(format!("file://{}", place.path("run/inspect/report.html").display()))
+        .output()
+        .unwrap();
+    let (tree, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}");
+    let complaints: Vec<&str> =
+        said.lines().filter(|line| line.contains("CONSOLE") || line.contains("Uncaught")).collect();
+    assert!(complaints.is_empty(), "{complaints:?}");
+    let figures = page.matches("<figure").count();
+    assert!(figures > 4 && tree.matches("<figure").count() == figures, "{figures} figures in\n{tree}");
+    assert!(page.len() < 3_000_000, "{} bytes", page.len());
+}
