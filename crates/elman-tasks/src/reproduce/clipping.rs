@@ -110,18 +110,19 @@ fn run(options: &Options, log: Log) -> Result<Outcome, Error> {
                 published,
                 holds: holds.filter(|_| !options.quick),
             };
-            if let End::NotFinite(step) = end {
-                log(&format!("{}, {name}: no longer finite in step {step}", task.name));
-                outcome.rows.push(row("no longer finite in step", step as f64, "", None, None));
-            }
             let learnt = error < task.levels.1;
             let (published, holds) = match clip {
                 None => ("explodes or does not learn", end != End::Done || !learnt),
                 Some(_) => ("learns", end == End::Done && learnt),
             };
             outcome.rows.push(row("largest norm", largest, "", None, None));
-            let measured = if error.is_finite() { error } else { f64::MAX };
-            outcome.rows.push(row("error", measured, task.unit, Published::from_memory(published), Some(holds)));
+            let (what, measured, unit) = match end {
+                End::Done => ("error", error, task.unit),
+                // The error of what is left may be anything.
+                End::NotFinite(step) => ("no longer finite in step", step as f64, ""),
+            };
+            log(&format!("{}, {name}: {what} {measured}", task.name));
+            outcome.rows.push(row(what, measured, unit, Published::from_memory(published), Some(holds)));
             curves.push(Curve { name, points, marks: false });
         }
         let title = format!("{}, T = {length}: plain gradient descent", task.name);
