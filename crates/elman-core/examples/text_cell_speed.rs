@@ -9,7 +9,7 @@
 
 use elman_core::describe::{self, Notation};
 use elman_core::engine::{Engine, Gradients, Input, Output, Sequence, StepInput, Stepper, Workspace};
-use elman_core::text_cell::TextCell;
+use elman_core::text_cell;
 use elman_core::{Layer, Sizes, cells};
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,7 +42,7 @@ fn main() {
     let built_in = Layer::new((cells::find(name).expect("a registered cell").make)(), Sizes::new(h, h)).expect("sizes");
     let text = describe::text(&built_in, Notation::Elman).expect("our notation has every cell");
     let from_text =
-        Layer::new(TextCell::parse(&text).expect("a description is a cell"), Sizes::new(h, h)).expect("sizes");
+        Layer::new(text_cell::parse(&text).expect("a description is a cell"), Sizes::new(h, h)).expect("sizes");
 
     // Any small numbers: the time does not depend on them.
     let values = |n: usize| (0..n).map(|i| ((i * 7919) % 997) as f32 * 1e-4 - 0.05).collect::<Vec<f32>>();

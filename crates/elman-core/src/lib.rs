@@ -9,6 +9,7 @@ pub mod describe;
 pub mod engine;
 pub mod layer;
 mod no_bias;
+mod recorded_cell;
 pub mod testing;
 pub mod text_cell;
 mod zoneout;

@@ -1,10 +1,9 @@
 //! Zoneout around any cell: carried values that keep what they were, at random.
 
-use crate::algebra::expression::{StageGraph, record};
-use crate::algebra::program::{MAX_ARGUMENTS, Program};
-use crate::algebra::{Dual, Element, Expr, Real, lanes::Isa};
-use crate::cell::{Cell, CellSpec, Column, OptionError, Pointwise, StageSpec};
-use core::fmt;
+use crate::algebra::Real;
+use crate::algebra::expression::StageGraph;
+use crate::cell::{Cell, CellSpec, OptionError, StageSpec};
+use crate::recorded_cell::{self, RecordedCell};
 use std::sync::Arc;
 
 /// Zoneout (Krueger, Maharaj, Kramár, Pezeshki, Ballas, Ke, Goyal, Bengio, Courville & Pal, "Zoneout: regularizing RNNs by randomly
@@ -85,9 +84,8 @@ impl Zoneout {
         }
         let name: &'static str = String::leak(self.name(spec.name));
         let specs: &'static [StageSpec] = specs.leak();
-        let stages = specs.iter().zip(stages).map(|(spec, equations)| Stage::new(spec, equations)).collect();
         let spec = Box::leak(Box::new(CellSpec { name, stages: specs, ..*spec }));
-        Ok(Arc::new(Zoned { spec, stages }))
+        Ok(Arc::new(RecordedCell::new(spec, stages)))
     }
 
     /// `lstm:zoneout=0.05,zoneout-cell=0.5`.
@@ -141,8 +139,9 @@ impl Equations {
         let kept = kept.map(|(n, &(o, read))| (o, gates + read, feeds + inner.feeds.len() + n, inner.writes[o]));
         Equations { within, arguments, kept: kept.collect() }
     }
+}
 
-    /// The values written.
+impl recorded_cell::Equations for Equations {
     fn eval<R: Real>(&self, arguments: &[R]) -> Vec<R> {
         let own: Vec<R> = self.arguments.iter().map(|&a| arguments[a]).collect();
         let mut values: Vec<R> = Vec::with_capacity(self.within.nodes.len());
@@ -159,79 +158,5 @@ impl Equations {
             written[output] = (keep * old + (R::constant(1.0) - keep) * written[output]).named(name);
         }
         written
-    }
-}
-
-/// A stage in every form.
-#[derive(Clone, Debug)]
-struct Stage {
-    equations: Equations,
-    forward: Program,
-    backward: Program,
-}
-
-impl Stage {
-    fn new(spec: &StageSpec, equations: Equations) -> Stage {
-        let count = spec.arguments();
-        assert!(count <= MAX_ARGUMENTS, "a stage with {count} arguments; at most {MAX_ARGUMENTS} are possible");
-        let forward = Program::forward(&record(count, |args| equations.eval(args)));
-        let backward = Program::backward(count, spec.writes.len(), spec.accumulated(), |args| equations.eval(args));
-        Stage { equations, forward, backward }
-    }
-}
-
-/// A cell with zoneout.
-struct Zoned {
-    spec: &'static CellSpec,
-    stages: Vec<Stage>,
-}
-
-impl fmt::Debug for Zoned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.spec.name)
-    }
-}
-
-impl Cell for Zoned {
-    fn spec(&self) -> &'static CellSpec {
-        self.spec
-    }
-
-    fn record(&self, stage: usize, args: &[Expr]) -> Vec<Expr> {
-        self.stages[stage].equations.eval(args)
-    }
-}
-
-impl<F: Element> Pointwise<F> for Zoned {
-    unsafe fn forward(&self, stage: usize, isa: Isa, args: &[Column<F>], outs: &[Column<F>], rows: usize) {
-        // SAFETY: the caller's promise is the program's.
-        unsafe { self.stages[stage].forward.run(isa, [args, &[]], outs, rows) }
-    }
-
-    unsafe fn backward(
-        &self,
-        stage: usize,
-        isa: Isa,
-        args: &[Column<F>],
-        d_outs: &[Column<F>],
-        d_args: &[Column<F>],
-        rows: usize,
-    ) {
-        // SAFETY: the caller's promise is the program's.
-        unsafe { self.stages[stage].backward.run(isa, [args, d_outs], d_args, rows) }
-    }
-
-    fn eval(&self, stage: usize, args: &[F], outs: &mut [F]) {
-        outs.copy_from_slice(&self.stages[stage].equations.eval(args));
-    }
-
-    fn jacobian(&self, stage: usize, args: &[F], outs: &mut [F], jacobian: &mut [F]) {
-        let duals: Vec<Dual<F, [F; MAX_ARGUMENTS]>> =
-            args.iter().enumerate().map(|(i, &value)| Dual::argument(value, i)).collect();
-        for (o, dual) in self.stages[stage].equations.eval(&duals).iter().enumerate() {
-            outs[o] = dual.value;
-            // Where nothing flows the partial derivative is zero.
-            jacobian[o * args.len()..][..args.len()].copy_from_slice(&dual.partials[..args.len()]);
-        }
     }
 }

@@ -2,12 +2,12 @@
 
 use elman_core::describe::{self, Notation};
 use elman_core::testing::Noise;
-use elman_core::text_cell::TextCell;
+use elman_core::text_cell;
 use elman_core::{Layer, Sizes, cells};
 
 /// The message for these equations; line 3 is the first of them.
 fn message(equations: &str) -> String {
-    match TextCell::parse(&format!("wrong\nForward\n{equations}")) {
+    match text_cell::parse(&format!("wrong\nForward\n{equations}")) {
         Ok(cell) => panic!("{cell:?} was made of\n{equations}"),
         Err(error) => error.to_string(),
     }
@@ -171,7 +171,7 @@ fn every_mistake_is_told_with_its_place() {
 
 #[test]
 fn texts_that_are_no_cell_at_all() {
-    let message = |text: &str| TextCell::parse(text).unwrap_err().to_string();
+    let message = |text: &str| text_cell::parse(text).unwrap_err().to_string();
     for empty in ["", "\n  \n\t\n"] {
         assert_eq!(
             message(empty),
@@ -235,7 +235,7 @@ fn no_text_makes_the_reader_fall() {
                 }
             }
             let text: String = text.iter().collect();
-            if let Err(error) = TextCell::parse(&text) {
+            if let Err(error) = text_cell::parse(&text) {
                 let (line, lines) = (error.at.line, text.lines().count().max(1));
                 assert!((1..=lines).contains(&line), "{error} in\n{text}");
                 let widest = text.lines().nth(line - 1).unwrap_or("").chars().count();

@@ -5,7 +5,7 @@ use elman_core::algebra::lanes::Isa;
 use elman_core::cell::{Normaliser, Width};
 use elman_core::describe::{self, Notation};
 use elman_core::testing::{self, Fused, Problem, Reference, Runner, named};
-use elman_core::text_cell::TextCell;
+use elman_core::text_cell;
 use elman_core::{Cell, Layer, Sizes, cells};
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ fn described(cell: &Arc<dyn Cell>) -> String {
 
 #[track_caller]
 fn parse(text: &str) -> Arc<dyn Cell> {
-    match TextCell::parse(text) {
+    match text_cell::parse(text) {
         Ok(cell) => cell,
         Err(error) => panic!("{error}\n{text}"),
     }

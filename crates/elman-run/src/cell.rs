@@ -16,7 +16,7 @@
 //! checkpoint. So a run needs the file no more, and one that goes on notices other equations.
 
 use crate::{Error, cell_options, nearest};
-use elman_core::text_cell::{MAX_BYTES, TextCell, TextCellError};
+use elman_core::text_cell::{self, MAX_BYTES, TextCellError};
 use elman_core::{Cell, cells};
 use std::borrow::Cow;
 use std::fs::File;
@@ -45,7 +45,7 @@ fn is_text(cell: &str) -> bool {
 /// There is no such name, an option is wrong, or the text is no cell.
 pub fn make(cell: &str) -> Result<Arc<dyn Cell>, Error> {
     if is_text(cell) {
-        return Ok(TextCell::parse(cell).map_err(|source| Error::CellText { origin: title(cell).into(), source })?);
+        return text_cell::parse(cell).map_err(|source| Error::CellText { origin: title(cell).into(), source });
     }
     if cell_options::has_options(cell) {
         return cell_options::make(cell);
@@ -84,8 +84,8 @@ pub fn read(given: &str) -> Result<String, Error> {
     // Whatever it is, no more is read than could be a cell.
     File::open(path).and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
     let wrong = |source: TextCellError| Error::CellText { origin: given.to_string(), source };
-    let text = TextCell::decode(&bytes).map_err(wrong)?.replace("\r\n", "\n");
-    TextCell::parse(&text).map_err(wrong)?;
+    let text = text_cell::decode(&bytes).map_err(wrong)?.replace("\r\n", "\n");
+    text_cell::parse(&text).map_err(wrong)?;
     Ok(text)
 }
 

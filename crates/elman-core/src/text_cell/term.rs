@@ -2,6 +2,7 @@
 
 use super::function::Function;
 use crate::algebra::Real;
+use crate::recorded_cell;
 
 /// A term over leaves of type `L`.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,9 +90,8 @@ pub(super) struct Equations {
     pub outputs: Vec<usize>,
 }
 
-impl Equations {
-    /// The values written.
-    pub fn eval<R: Real>(&self, arguments: &[R]) -> Vec<R> {
+impl recorded_cell::Equations for Equations {
+    fn eval<R: Real>(&self, arguments: &[R]) -> Vec<R> {
         let mut results: Vec<R> = Vec::with_capacity(self.lines.len());
         for (name, term) in &self.lines {
             let value = term.eval(arguments, &results).named(name);

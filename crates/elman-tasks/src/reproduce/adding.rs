@@ -1,6 +1,6 @@
 //! The adding problem: which recurrent networks of rectifiers carry a number over a hundred steps.
 
-use super::training::{Plan, gradient_by_lag, lags, logarithms, numbers, train, trainer};
+use super::training::{Plan, draw_by_lag, gradient_by_lag, lags, logarithms, numbers, train, trainer};
 use super::{Experiment, Log, Options, Outcome, Published, Row};
 use crate::Error;
 use crate::plot::{self, Curve};
@@ -101,12 +101,7 @@ fn run(options: &Options, log: Log) -> Result<Outcome, Error> {
     let title = format!("adding problem, T = {length}");
     let svg = plot::draw(&title, "mean squared error", &curves, &[("always 1", BASELINE)]).map_err(Error::Failed)?;
     outcome.pictures.push(("adding.svg", svg));
-    for (file, when, curves) in
-        [("adding-gradient-before.svg", "before", before), ("adding-gradient-after.svg", "after", after)]
-    {
-        let title = format!("adding problem, T = {length}: gradient by lag {when} training");
-        let svg = plot::draw_over(&title, "lag", "log10 of the size of dL/dh", &curves, &[]).map_err(Error::Failed)?;
-        outcome.pictures.push((file, svg));
-    }
+    let task = format!("adding problem, T = {length}");
+    draw_by_lag(&mut outcome, &task, [("adding-gradient-before.svg", before), ("adding-gradient-after.svg", after)])?;
     Ok(outcome)
 }

@@ -1,7 +1,7 @@
 //! From Elman's network to the LSTM: the fourth deck's ladder on one task.
 
 use super::adding::{BASELINE, SOLVED, batch};
-use super::training::{Plan, gradient_by_lag, lags, logarithms, numbers, train, trainer};
+use super::training::{Plan, draw_by_lag, gradient_by_lag, lags, logarithms, numbers, train, trainer};
 use super::{Experiment, Log, Options, Outcome, Row};
 use crate::Error;
 use crate::plot::{self, Curve};
@@ -92,12 +92,7 @@ fn run(options: &Options, log: Log) -> Result<Outcome, Error> {
     let title = format!("the ladder on the adding problem, T = {length}");
     let svg = plot::draw(&title, "mean squared error", &curves, &[("always 1", BASELINE)]).map_err(Error::Failed)?;
     outcome.pictures.push(("ladder.svg", svg));
-    for (file, when, curves) in
-        [("ladder-gradient-before.svg", "before", before), ("ladder-gradient-after.svg", "after", after)]
-    {
-        let title = format!("gradient by lag {when} training, adding problem, T = {length}");
-        let svg = plot::draw_over(&title, "lag", "log10 of the size of dL/dh", &curves, &[]).map_err(Error::Failed)?;
-        outcome.pictures.push((file, svg));
-    }
+    let task = format!("adding problem, T = {length}");
+    draw_by_lag(&mut outcome, &task, [("ladder-gradient-before.svg", before), ("ladder-gradient-after.svg", after)])?;
     Ok(outcome)
 }

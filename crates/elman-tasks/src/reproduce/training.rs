@@ -1,7 +1,8 @@
 //! What experiments share: training a network on batches that are made, one after another, from a counter.
 
-use super::{Options, check_stop};
+use super::{Options, Outcome, check_stop};
 use crate::Error;
+use crate::plot::{self, Curve};
 use burn::tensor::{Device, Tensor};
 use elman::State;
 use elman::network::{SequenceBatch, SequenceNetwork, SequenceNetworkConfig};
@@ -138,6 +139,23 @@ pub fn gradient_by_lag(network: &SequenceNetwork, batch: &SequenceBatch, lags: &
         (sum * batch.batch as f64).sqrt()
     };
     lags.iter().copied().filter(|lag| (1..steps).contains(lag)).map(|lag| (lag, size(lag))).collect()
+}
+
+/// Pictures of such sizes before and after training: file and curves of each.
+///
+/// # Errors
+/// A picture cannot be drawn.
+pub fn draw_by_lag(
+    outcome: &mut Outcome,
+    task: &str,
+    [before, after]: [(&'static str, Vec<Curve>); 2],
+) -> Result<(), Error> {
+    for (when, (file, curves)) in [("before", before), ("after", after)] {
+        let title = format!("{task}: gradient by lag {when} training");
+        let svg = plot::draw_over(&title, "lag", "log10 of the size of dL/dh", &curves, &[]).map_err(Error::Failed)?;
+        outcome.pictures.push((file, svg));
+    }
+    Ok(())
 }
 
 /// Some twenty lags from 1 to below `steps`.

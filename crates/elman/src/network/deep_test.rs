@@ -79,7 +79,7 @@ fn with_k_internal_steps_the_path_of_the_error_grows_by_the_factor_k() {
         let stack = StackConfig::new(1, vec![StackLayer::new(linear.clone(), 1)]);
         let config = DeepConfig { internal_steps: k, ..DeepConfig::new(stack, 1) };
         let network = doubled(config.init(1, &device).unwrap());
-        let values = parameters(&network).into_iter().map(|(name, _)| {
+        let values = parameters(&network).into_keys().map(|name| {
             let value = match &name[..] {
                 "stack.layers.0.weight_hh_l0" => W,
                 "after.layers.0.weight" => 1.0,
