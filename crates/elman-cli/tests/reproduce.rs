@@ -26,7 +26,7 @@ fn the_list_and_a_short_form() {
     assert!(json["rows"][0]["name"].as_str().unwrap().ends_with("T = 25"));
     let kept: Value = serde_json::from_slice(&place.read("a/result.json")).unwrap();
     assert_eq!(kept, json);
-    assert_eq!(place.names("a/plots"), ["adding.svg"]);
+    assert_eq!(place.names("a/plots"), ["adding-gradient-after.svg", "adding-gradient-before.svg", "adding.svg"]);
     assert!(outcome.err.contains("irnn, step"), "{}", outcome.err);
     // A result is never written over.
     finish(&mut command).fails(2, &["there is a result already"]);
