@@ -65,7 +65,7 @@ impl Truncation {
     /// ```
     /// use elman::train::Truncation;
     /// let windows: Vec<_> = Truncation::new(2, 5).unwrap().windows(7).map(|w| (w.through, w.losses)).collect();
-    /// assert_eq!(windows, [(0..2, 0..2), (0..4, 2..4), (1..6, 4..6), (2..7, 6..7)]);
+    /// assert_eq!(windows, [(0..2, 0..2), (0..4, 2..4), (1..6, 4..6), (3..7, 6..7)]);
     /// assert_eq!(Truncation::new(3, 2).unwrap_err().to_string(), "k2 is 2 and k1 is 3; k2 must be at least k1, \
     ///     or the gradient would not reach the first 1 steps of each update");
     /// ```
