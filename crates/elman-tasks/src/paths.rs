@@ -19,7 +19,7 @@ fn title(truncation: Truncation, steps: usize) -> String {
 /// ```
 /// use elman::train::Truncation;
 /// let shown = elman_tasks::paths::text(Truncation::new(2, 3).unwrap(), 4);
-/// assert_eq!(shown, "k1 = 2, k2 = 3, T = 4: 9 of 10 paths from a loss back to a step survive
+/// assert_eq!(shown, "k1 = 2, k2 = 3, T = 4: 8 of 10 paths from a loss back to a step survive
 /// L_0  #
 /// L_1  # #
 /// L_2  . # #
