@@ -182,15 +182,6 @@ impl Vocabulary {
         }
     }
 
-    /// The character of an id.
-    ///
-    /// # Panics
-    /// If `id` is not below [`len`](Vocabulary::len), or the vocabulary is one of words: [`symbol`](Vocabulary::symbol) serves both.
-    #[track_caller]
-    pub fn character(&self, id: u32) -> char {
-        self.characters()[id as usize]
-    }
-
     /// The character or the word of an id.
     ///
     /// # Panics
