@@ -385,3 +385,26 @@ fn more_rows_than_a_chunk_holds() {
         }
     }
 }
+
+/// Rows enough for products of the input step by step, and input rows of whole registers, whose gradients go straight to the caller.
+#[test]
+fn many_rows_a_step() {
+    let lengths: Vec<usize> = (0..32).map(|b| b % 4).collect();
+    for (input, hidden, output) in [(16, 20, 5), (5, 33, 3)] {
+        for (name, layer) in layers(input, hidden, output) {
+            for mut runner in runners::<f64>() {
+                for p in [
+                    Problem::new(&layer, 3, 32, 1).states().tokens(9),
+                    Problem::new(&layer, 3, 32, 2).states(),
+                    Problem::new(&layer, 3, 32, 3).states().lengths(&lengths).reversed().masked(),
+                    Problem::new(&layer, 3, 32, 4).states().masked(),
+                    Problem::new(&layer, 3, 32, 5),
+                ] {
+                    if let Err(failure) = testing::engine_check(&mut *runner, &p, ENGINES_F64) {
+                        panic!("{name}, {input}, {hidden}: {failure}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -91,6 +91,11 @@ pub trait Lanes: Real {
     fn prefetch(ptr: *const Self::Element) {
         let _ = ptr;
     }
+    /// The same, into the second cache.
+    #[inline(always)]
+    fn prefetch_second(ptr: *const Self::Element) {
+        let _ = ptr;
+    }
     /// Loads `COUNT` numbers stored as bfloat16: the upper half of an `f32`.
     ///
     /// # Safety

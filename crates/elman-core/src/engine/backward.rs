@@ -5,7 +5,7 @@
 //! gradients of weights, biases and input are taken from the whole chunk, while it is still in the cache. No sum is
 //! split over threads, so any number of threads gives the same bits.
 
-use super::forward::{Hands, Run, Shared, read_row, write_row};
+use super::forward::{Hands, Run, Shared, next_register, read_row, write_row};
 use super::input_gradients::InputRows;
 use super::memory::{Matrix, pieces};
 use super::mixed::Right;
@@ -179,26 +179,27 @@ impl<F: Element> Run<'_, F> {
         let g = &self.ws.gradients;
         let padded = panels.padded(shape.width);
         for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
-            for register in first..first + vectors {
-                let shift = register * panels.lanes;
-                let column =
-                    |m: Matrix<F>, panel: usize| Column { ptr: m.at(panel, 0).wrapping_add(shift), stride: m.width };
-                self.arguments(stage, step, group, register, &mut hands.args);
-                hands.outs.clear();
-                hands.outs.extend(resolved.writes.iter().map(|&v| column(self.d_value(v, step, true), group)));
-                hands.d_args.clear();
-                hands.d_args.extend((0..shape.gates).map(|gate| column(gates, group * shape.gates + gate)));
-                hands.d_args.extend(resolved.reads.iter().map(|&p| column(self.d_place(p, step), group)));
-                hands.d_args.extend((0..resolved.units).map(|unit| {
-                    let ptr = g.stages[stage].units.ptr();
-                    Column { ptr: ptr.wrapping_add(unit * padded + group * panels.width + shift), stride: 0 }
-                }));
-                hands
-                    .d_args
-                    .extend(self.feeds(stage).map(|f| column(self.ws.packed_at(&g.feeds[f], padded, step), group)));
+            let shift = first * panels.lanes;
+            let column =
+                |m: Matrix<F>, panel: usize| Column { ptr: m.at(panel, 0).wrapping_add(shift), stride: m.width };
+            self.arguments(stage, step, group, first, &mut hands.args);
+            hands.outs.clear();
+            hands.outs.extend(resolved.writes.iter().map(|&v| column(self.d_value(v, step, true), group)));
+            hands.d_args.clear();
+            hands.d_args.extend((0..shape.gates).map(|gate| column(gates, group * shape.gates + gate)));
+            hands.d_args.extend(resolved.reads.iter().map(|&p| column(self.d_place(p, step), group)));
+            hands.d_args.extend((0..resolved.units).map(|unit| {
+                let ptr = g.stages[stage].units.ptr();
+                Column { ptr: ptr.wrapping_add(unit * padded + group * panels.width + shift), stride: 0 }
+            }));
+            hands.d_args.extend(self.feeds(stage).map(|f| column(self.ws.packed_at(&g.feeds[f], padded, step), group)));
+            for _ in 0..vectors {
                 // SAFETY: one column for each argument and result, `rows` rows of each.
                 unsafe {
                     self.cell.backward(stage, self.plan.isa, &hands.args, &hands.outs, &hands.d_args, rows);
+                }
+                for columns in [&mut hands.args, &mut hands.outs, &mut hands.d_args] {
+                    next_register(columns, panels.lanes);
                 }
             }
         }
@@ -206,7 +207,9 @@ impl<F: Element> Run<'_, F> {
             // SAFETY: the gate gradients of the thread's own units are there.
             unsafe { self.normalise_backward(stage, step, gates, thread) };
         }
-        self.team.barrier();
+        if self.plan.shared {
+            self.team.barrier();
+        }
         for (s, source) in shape.sources.iter().enumerate() {
             if source.place == Place::Input {
                 continue;
@@ -419,10 +422,11 @@ pub(super) fn backward<F: Element>(
         Input::Dense(x) => x.len(),
         Input::Tokens { table, .. } => table.len(),
     };
-    resize(&mut out.input, input);
-
     ws.prepare_backward(layer);
     let plan = ws.plan.as_ref().expect("checked above");
+    if out.input.len() != input || !plan.input_written_once() {
+        resize(&mut out.input, input);
+    }
     let panels = plan.panels;
     let state_widths = layer.state_widths();
     for (c, &value) in layer.carried().iter().enumerate() {

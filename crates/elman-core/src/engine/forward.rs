@@ -42,6 +42,11 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
+    /// Rows of a stage's input from a packed row on.
+    fn x_from(&self, stage: usize, row: usize) -> *const F {
+        self.x(self.plan.input_mask(stage)).wrapping_add(row * self.layer.sizes().input)
+    }
+
     /// Where a source other than the input stands at a step, masked if it has a mask.
     pub fn source(&self, stage: usize, s: usize, step: usize) -> Matrix<F> {
         let source = &self.plan.stages[stage].sources[s];
@@ -60,7 +65,7 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// The arguments of a stage's equations for one register of units.
+    /// The arguments of a stage's equations for one register of units; the next register's stand one register further.
     pub fn arguments(&self, stage: usize, step: usize, group: usize, register: usize, args: &mut Vec<Column<F>>) {
         let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
         let resolved = &self.layer.stages()[stage];
@@ -104,9 +109,8 @@ impl<F: Element> Run<'_, F> {
                 if !matches!(self.plan.path, InputPath::Table { .. }) {
                     let first = self.ws.rows.offset[chunk.start];
                     let rows = self.ws.rows.offset[chunk.end] - first;
-                    for stage in 0..self.plan.stages.len() {
-                        let x = self.x(self.plan.input_mask(stage)).add(first * self.layer.sizes().input);
-                        self.input_product(stage, x, rows, self.ahead(stage), thread);
+                    for stage in (0..self.plan.stages.len()).filter(|&stage| !self.plan.direct[stage]) {
+                        self.input_product(stage, self.x_from(stage, first), rows, self.ahead(stage), thread);
                     }
                 }
                 for step in chunk.clone() {
@@ -115,7 +119,9 @@ impl<F: Element> Run<'_, F> {
                         if self.layer.stages()[stage].writes.contains(&self.layer.output()) {
                             self.put_out(step, thread, y);
                         }
-                        self.team.barrier();
+                        if self.plan.shared {
+                            self.team.barrier();
+                        }
                     }
                 }
             }
@@ -250,9 +256,17 @@ impl<F: Element> Run<'_, F> {
             }
         }
         let shape = &self.plan.stages[stage];
+        let direct = self.plan.direct[stage];
+        if direct {
+            let x = self.x_from(stage, self.ws.rows.offset[step]);
+            // SAFETY: the units are this thread's.
+            unsafe {
+                self.input_product(stage, x, self.ws.rows.active[step], self.ws.pre_at(stage, step), thread);
+            }
+        }
         let mut own = pieces(self.plan.panels, self.own(shape.width, thread));
         while let Some(piece) = if flip { own.next_back() } else { own.next() } {
-            for run in &shape.runs {
+            for run in shape.runs.iter().filter(|_| !direct) {
                 // SAFETY: sources are complete past the last barrier; the units are this thread's.
                 unsafe { self.gates(stage, step, chunk_start, run, piece, hands) };
             }
@@ -371,15 +385,17 @@ impl<F: Element> Run<'_, F> {
         hands: &mut Hands<F>,
     ) {
         let panels = self.plan.panels;
-        for register in first..first + vectors {
-            self.arguments(stage, step, group, register, &mut hands.args);
-            hands.outs.clear();
-            hands.outs.extend(self.layer.stages()[stage].writes.iter().map(|&v| {
-                let value = self.ws.value(v, Some(step));
-                Column { ptr: value.at(group, 0).wrapping_add(register * panels.lanes), stride: panels.width }
-            }));
+        self.arguments(stage, step, group, first, &mut hands.args);
+        hands.outs.clear();
+        hands.outs.extend(self.layer.stages()[stage].writes.iter().map(|&v| {
+            let value = self.ws.value(v, Some(step));
+            Column { ptr: value.at(group, 0).wrapping_add(first * panels.lanes), stride: panels.width }
+        }));
+        for _ in 0..vectors {
             // SAFETY: one column for each argument and result, the step's rows of each.
             unsafe { self.cell.forward(stage, self.plan.isa, &hands.args, &hands.outs, self.ws.rows.active[step]) };
+            next_register(&mut hands.args, panels.lanes);
+            next_register(&mut hands.outs, panels.lanes);
         }
     }
 
@@ -472,6 +488,11 @@ impl<F> Default for Hands<F> {
     fn default() -> Self {
         Hands { segments: Vec::new(), args: Vec::new(), outs: Vec::new(), d_args: Vec::new() }
     }
+}
+
+/// Moves columns on by a register.
+pub(super) fn next_register<F>(columns: &mut [Column<F>], lanes: usize) {
+    columns.iter_mut().for_each(|column| column.ptr = column.ptr.wrapping_add(lanes));
 }
 
 /// An address that threads share.

@@ -147,9 +147,19 @@ impl<F: Element> Run<'_, F> {
                 }
             }
         }
+        let once = self.plan.input_written_once();
+        // Straight to the caller's rows where whole registers fit there.
+        let in_place = once && input.is_multiple_of(panels.lanes);
         let d_x = self.scratch(gates.rows);
         for (panel, first, vectors) in pieces(panels, own_input) {
             let shift = first * panels.lanes;
+            let (out, out_stride) = match in_place {
+                true => {
+                    let start = first_row * input + panel * panels.width + shift;
+                    (results.d_input.get().wrapping_add(start), input)
+                }
+                false => (d_x.at(panel, 0).wrapping_add(shift), panels.width),
+            };
             hands.segments.clear();
             for &stage in stages {
                 if let Some(s) = self.plan.input_source(stage) {
@@ -166,13 +176,13 @@ impl<F: Element> Run<'_, F> {
                     init: Init::Zero,
                     init_next: 0,
                     segments: &hands.segments,
-                    out: d_x.at(panel, 0).add(shift),
-                    out_stride: panels.width,
+                    out,
+                    out_stride,
                     out_next: 0,
                     scales: core::ptr::null(),
                 };
                 self.backward_product(product, Right::Pairs);
-                for row in 0..gates.rows {
+                for row in (0..gates.rows).filter(|_| !in_place) {
                     let from = d_x.at(panel, row).add(shift);
                     self.put_input(from, (panel, first, vectors), first_row + row, mask, results);
                 }
@@ -205,6 +215,9 @@ impl<F: Element> Run<'_, F> {
         unsafe {
             let from = core::slice::from_raw_parts(from, columns);
             let to = core::slice::from_raw_parts_mut(results.d_input.get().add(to * input + start), columns);
+            if self.plan.input_written_once() {
+                return to.copy_from_slice(from);
+            }
             let Some(m) = mask else {
                 to.iter_mut().zip(from).for_each(|(t, &f)| *t = *t + f);
                 return;

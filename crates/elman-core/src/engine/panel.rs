@@ -1,33 +1,100 @@
-//! The engine's product for one panel, in safe hands: for algorithms that keep a large matrix in panels between steps.
+//! The engine's product for one panel and its threads, in safe hands: for algorithms that keep a large matrix in panels between steps.
 
 use super::Engine;
 use super::product::{Init, Product, Segment};
+use super::team::share;
 use crate::algebra::Element;
 use crate::algebra::lanes::shape;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Mutex;
+
+/// The start of a list whose items threads share out.
+struct Items<T>(*mut T);
+// SAFETY: each thread takes items of its own, which may be sent to it.
+unsafe impl<T: Send> Sync for Items<T> {}
+
+impl<T> Items<T> {
+    /// The address (a method, so that a closure captures the wrapper and not the pointer inside).
+    fn get(&self) -> *mut T {
+        self.0
+    }
+}
 
 impl Engine {
+    /// Calls `work` with every item. The items are divided among the threads in neighbouring stretches, always the same ones, so that a thread finds
+    /// those of the last call in its cache.
+    ///
+    /// ```
+    /// let mut squares = [1, 2, 3, 4, 5];
+    /// elman_core::engine::Engine::new(2).each(&mut squares, |n| *n *= *n);
+    /// assert_eq!(squares, [1, 4, 9, 16, 25]);
+    /// ```
+    ///
+    /// # Panics
+    /// Where `work` does; the other threads end theirs first.
+    pub fn each<T: Send>(&self, items: &mut [T], work: impl Fn(&mut T) + Sync) {
+        if items.len() < 2 || self.threads() == 1 {
+            return items.iter_mut().for_each(work);
+        }
+        let (start, len) = (Items(items.as_mut_ptr()), items.len());
+        let panicked = Mutex::new(None);
+        self.team.run(&|thread| {
+            for i in share(len, self.threads(), thread) {
+                // SAFETY: inside the list, which is borrowed alone; no other thread takes this item.
+                let item = unsafe { &mut *start.get().add(i) };
+                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(item))) {
+                    panicked.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(panic);
+                    return;
+                }
+            }
+        });
+        if let Some(panic) = panicked.into_inner().unwrap_or_else(|e| e.into_inner()) {
+            resume_unwind(panic);
+        }
+    }
+
     /// Numbers in a row of a panel in precision `F`.
     pub fn panel_width<F: Element>(&self) -> usize {
         let (lanes, vectors) = shape::<F>(self.isa);
         lanes * vectors
     }
 
-    /// `out = out + A B` for one panel: `b` (depth, W) and `out` (rows, W) have rows of W = [`panel_width`](Engine::panel_width) numbers;
+    /// `out = A B` for one panel: `b` (depth, W) and `out` (rows, W) have rows of W = [`panel_width`](Engine::panel_width) numbers;
     /// A (rows, depth) is `a[r * stride + k]`. One chain of multiply-adds an element, in the order of the depth; the calling thread does it.
     ///
     /// ```
     /// use elman_core::engine::Engine;
     /// let engine = Engine::new(1);
     /// let width = engine.panel_width::<f32>();
-    /// let (b, mut out) = (vec![2.0; 3 * width], vec![1.0; 2 * width]);
-    /// engine.panel_product(&[1.0, 0.0, 1.0, 0.5, 0.5, 0.0_f32], 3, 3, &b, &mut out);
-    /// assert!(out[..width].iter().all(|&x| x == 5.0) && out[width..].iter().all(|&x| x == 3.0));
+    /// let (a, b) = ([1.0, 0.0, 1.0, 0.5, 0.5, 0.0_f32], vec![2.0; 3 * width]);
+    /// let mut out = vec![1.0; 2 * width];
+    /// engine.panel_product(&a, 3, 3, &b, &mut out);
+    /// assert!(out[..width].iter().all(|&x| x == 4.0) && out[width..].iter().all(|&x| x == 2.0));
+    /// engine.add_panel_product(&a, 3, 3, &b, &mut out);
+    /// assert!(out[..width].iter().all(|&x| x == 8.0) && out[width..].iter().all(|&x| x == 4.0));
     /// ```
     ///
     /// # Panics
     /// Where a slice does not have these sizes, or `stride` is below `depth`.
     #[track_caller]
     pub fn panel_product<F: Element>(&self, a: &[F], stride: usize, depth: usize, b: &[F], out: &mut [F]) {
+        if depth == 0 {
+            return out.fill(F::constant(0.0));
+        }
+        self.product_of_panel(a, stride, depth, b, out, false);
+    }
+
+    /// `out = out + A B`, as [`panel_product`](Engine::panel_product) otherwise.
+    ///
+    /// # Panics
+    /// Where a slice does not have these sizes, or `stride` is below `depth`.
+    #[track_caller]
+    pub fn add_panel_product<F: Element>(&self, a: &[F], stride: usize, depth: usize, b: &[F], out: &mut [F]) {
+        self.product_of_panel(a, stride, depth, b, out, true);
+    }
+
+    #[track_caller]
+    fn product_of_panel<F: Element>(&self, a: &[F], stride: usize, depth: usize, b: &[F], out: &mut [F], add: bool) {
         let width = self.panel_width::<F>();
         let rows = out.len() / width;
         assert!(out.len() == rows * width, "out (rows, {width}) has {} elements", out.len());
@@ -43,7 +110,7 @@ impl Engine {
             panels: 1,
             vectors: shape::<F>(self.isa).1,
             width,
-            init: Init::Rows { ptr: out.as_ptr(), stride: width },
+            init: if add { Init::Rows { ptr: out.as_ptr(), stride: width } } else { Init::Zero },
             init_next: 0,
             segments: &[segment],
             out: out.as_mut_ptr(),
@@ -74,13 +141,18 @@ mod tests {
                 let b: Vec<F> = noise.uniform(depth * width, 1.0);
                 let before: Vec<F> = noise.uniform(rows * width, 1.0);
                 let mut out = before.clone();
-                engine.panel_product(&a, stride, depth, &b, &mut out);
+                engine.add_panel_product(&a, stride, depth, &b, &mut out);
+                let mut alone = before.clone();
+                engine.panel_product(&a, stride, depth, &b, &mut alone);
                 for r in 0..rows {
                     for c in 0..width {
                         let products = (0..depth).map(|k| a[r * stride + k].to_f64() * b[k * width + c].to_f64());
-                        let want = before[r * width + c].to_f64() + products.sum::<f64>();
-                        let got = out[r * width + c].to_f64();
-                        assert!((got - want).abs() <= tolerance, "{isa}, {rows} x {depth}: {got} != {want}");
+                        let product = products.sum::<f64>();
+                        let sum = before[r * width + c].to_f64() + product;
+                        for (got, want) in [(&alone, product), (&out, sum)] {
+                            let got = got[r * width + c].to_f64();
+                            assert!((got - want).abs() <= tolerance, "{isa}, {rows} x {depth}: {got} != {want}");
+                        }
                     }
                 }
             }
@@ -92,6 +164,32 @@ mod tests {
         // Some 30 roundings of sums below 10.
         check::<f32>(2e-5);
         check::<f64>(4e-14);
+    }
+
+    #[test]
+    fn each_item_is_taken_once() {
+        for threads in [1, 2, 3] {
+            let engine = Engine::with(Isa::Plain, threads);
+            for count in [0, 1, 2, 3, 7, 100] {
+                let mut items: Vec<usize> = (0..count).collect();
+                engine.each(&mut items, |item| *item += 1);
+                assert_eq!(items, (1..=count).collect::<Vec<_>>(), "{threads} threads");
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_comes_back_and_the_engine_goes_on() {
+        let engine = Engine::with(Isa::Plain, 2);
+        for bad in [0, 5] {
+            let mut items: Vec<usize> = (0..6).collect();
+            let run = || engine.each(&mut items, |item| assert!(*item != bad, "item {item}"));
+            let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_err();
+            assert_eq!(panic.downcast_ref::<String>(), Some(&format!("item {bad}")));
+        }
+        let mut items = vec![0; 4];
+        engine.each(&mut items, |item| *item = 1);
+        assert_eq!(items, [1; 4]);
     }
 
     #[test]

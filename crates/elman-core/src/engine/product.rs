@@ -181,6 +181,16 @@ macro_rules! multiply {
 multiply!(f32, Some(mixed::multiply));
 multiply!(f64, None);
 
+/// Memory that will be read after this panel: it is asked for line by line, into the second cache.
+struct Soon<F> {
+    ptr: *const F,
+    end: *const F,
+}
+
+impl<F> Soon<F> {
+    const NOTHING: Soon<F> = Soon { ptr: core::ptr::null(), end: core::ptr::null() };
+}
+
 /// A product whose B is stored as `W`.
 struct As<'a, F, W>(Product<'a, F>, PhantomData<W>);
 
@@ -242,19 +252,28 @@ impl<F: Element> Product<'_, F> {
     unsafe fn tiles<V: Lanes<Element = F>, const N: usize, const A: u8>(&self, panel: usize) {
         let mut row = 0;
         let mut left = self.rows.div_ceil(6);
+        // The first tile brings this panel's B to the second cache, where the others find it: they have time to ask for the next panel's.
+        let mut soon = Soon::NOTHING;
+        let mut first = true;
         while left > 0 {
             let height = (self.rows - row).div_ceil(left);
             // SAFETY: the caller's promise; each tile stays below `rows`.
             unsafe {
                 match height {
-                    1 => self.tile::<V, 1, N, A>(panel, row),
-                    2 => self.tile::<V, 2, N, A>(panel, row),
-                    3 => self.tile::<V, 3, N, A>(panel, row),
-                    4 => self.tile::<V, 4, N, A>(panel, row),
-                    5 => self.tile::<V, 5, N, A>(panel, row),
-                    _ => self.tile::<V, 6, N, A>(panel, row),
+                    1 => self.tile::<V, 1, N, A>(panel, row, &mut soon),
+                    2 => self.tile::<V, 2, N, A>(panel, row, &mut soon),
+                    3 => self.tile::<V, 3, N, A>(panel, row, &mut soon),
+                    4 => self.tile::<V, 4, N, A>(panel, row, &mut soon),
+                    5 => self.tile::<V, 5, N, A>(panel, row, &mut soon),
+                    _ => self.tile::<V, 6, N, A>(panel, row, &mut soon),
                 }
             }
+            if first && let Some(segment) = self.segments.first().filter(|segment| segment.next > 0) {
+                let depth: usize = self.segments.iter().map(|s| s.depth).sum();
+                let ptr = segment.b.wrapping_add((panel + 1) * segment.next);
+                soon = Soon { ptr, end: ptr.wrapping_add(depth * V::COUNT * V::PANEL) };
+            }
+            first = false;
             row += height;
             left -= 1;
         }
@@ -354,6 +373,7 @@ impl<F: Element> Product<'_, F> {
         &self,
         panel: usize,
         row: usize,
+        soon: &mut Soon<F>,
     ) {
         // SAFETY: the caller's promise.
         unsafe {
@@ -371,7 +391,11 @@ impl<F: Element> Product<'_, F> {
                     _ => (segment.row, segment.column),
                 };
                 let mut k = 0;
+                // Lines come in pairs.
+                let stride = if soon.ptr < soon.end { 2 * V::COUNT } else { 0 };
                 while k + 2 <= segment.depth {
+                    V::prefetch_second(soon.ptr);
+                    soon.ptr = soon.ptr.wrapping_add(stride);
                     Self::column::<V, M, N>(a, rows, b, &mut sum);
                     Self::column::<V, M, N>(a.wrapping_add(columns), rows, b.wrapping_add(width), &mut sum);
                     a = a.wrapping_add(2 * columns);

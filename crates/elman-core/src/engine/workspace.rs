@@ -12,6 +12,8 @@ use crate::layer::{Layer, Place, Sizes};
 
 /// Rows of the input product that are computed ahead of their use: enough to pay for reading the weights.
 pub(super) const AHEAD: usize = 256;
+/// Rows of a step that pay for reading the weights by themselves.
+const ENOUGH: usize = 24;
 /// Rows of gate gradients that are kept before the weight gradients are taken: they stay in the second cache.
 pub(super) const BEHIND: usize = 512;
 
@@ -142,6 +144,10 @@ pub(super) struct Plan {
     pub backward_rows: usize,
     /// (stage, source, place) of each mask.
     pub masks: Vec<(usize, usize, Place)>,
+    /// Whether a step reads what other threads wrote in it or in the one before: in a product, or to normalise.
+    pub shared: bool,
+    /// For each stage, whether its products are of the input alone and are taken step by step, without a buffer in between.
+    pub direct: Vec<bool>,
 }
 
 impl Plan {
@@ -153,6 +159,13 @@ impl Plan {
     /// Index of the mask on a stage's input.
     pub fn input_mask(&self, stage: usize) -> Option<usize> {
         self.mask(stage, self.input_source(stage)?)
+    }
+
+    /// Whether each number of the input's gradient is written once, so that it need not start as zero.
+    pub fn input_written_once(&self) -> bool {
+        self.path == InputPath::InPlace
+            && !self.masks.iter().any(|m| m.2 == Place::Input)
+            && (0..self.stages.len()).any(|stage| self.input_source(stage).is_some())
     }
 
     /// Index of the mask on source `s` of `stage`.
@@ -188,6 +201,15 @@ impl<F: Element> Workspace<F> {
             }
             _ => InputPath::Gathered,
         };
+        let input_alone =
+            |stage: &StageShape| stage.norms.is_empty() && stage.sources.iter().all(|s| s.place == Place::Input);
+        let shared = !stages.iter().all(input_alone);
+        let direct = stages.iter().map(|stage| {
+            let all_gates = stage.sources.iter().any(|s| s.gates.len() == stage.gates);
+            let table = matches!(path, InputPath::Table { .. });
+            input_alone(stage) && all_gates && !table && seq.batch >= ENOUGH
+        });
+        let direct = direct.collect();
         let forward_chunks = self.rows.chunks(AHEAD);
         let backward_chunks = self.rows.chunks(BEHIND);
         let longest = |chunks: &[core::ops::Range<usize>]| {
@@ -258,6 +280,8 @@ impl<F: Element> Workspace<F> {
             forward_rows,
             backward_rows,
             masks,
+            shared,
+            direct,
         });
     }
 

@@ -3,11 +3,11 @@
 use super::aligned::Aligned;
 use super::block::Kind;
 use super::influence::{Cost, Influence, column};
-use super::layout::Rows;
 use super::linear_step::{Features, LinearStep};
+use crate::runtime::Runtime;
 use elman_core::algebra::Element;
-use elman_core::engine::Engine;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Exact real-time recurrent learning (Williams & Zipser, "A learning algorithm for continually running fully recurrent neural networks", 1989).
 ///
@@ -17,7 +17,8 @@ use std::ops::Range;
 /// S N numbers are kept. J P takes S · S_W · N multiply-adds, where S_W counts the values that a matrix multiplies; values that are only read
 /// pointwise, such as an LSTM's c, take one each. ∂s/∂θ is never formed: what its structure leaves zero is not touched.
 ///
-/// P stands in the engine's panels of columns, each of which is multiplied while it is in the cache.
+/// P stands in the engine's panels of columns, each of which is multiplied while it is in the cache. Where a step takes 100,000 multiply-adds or more,
+/// the panels are divided among the process's threads; the bits are the same for any number.
 ///
 /// ```
 /// use elman::online::{Influence, Input, LinearStep, Rtrl};
@@ -40,17 +41,17 @@ use std::ops::Range;
 /// assert!((gradient[2] - want).abs() < 1e-15);
 /// ```
 pub struct Rtrl<F> {
-    engine: Engine,
+    runtime: Arc<Runtime>,
     /// S.
     state: usize,
     /// N, and the columns of the initial state after them.
     columns: usize,
     initial: bool,
     width: usize,
-    /// Panel after panel of (S, width).
-    panels: Vec<Aligned<F>>,
-    /// The next panel while it is computed, then the former one.
-    next: Aligned<F>,
+    /// A thread's each.
+    parts: Vec<Part<F>>,
+    /// Panels of each part but the last, which may have fewer.
+    each: usize,
     /// J, its dense columns only.
     jacobian: Vec<F>,
     /// First row and width of each carried value that a matrix multiplies.
@@ -61,6 +62,19 @@ pub struct Rtrl<F> {
     parameters: usize,
     operations: usize,
 }
+
+/// Neighbouring panels of P.
+struct Part<F> {
+    /// The first of their columns.
+    first: usize,
+    /// Panel after panel of (S, width).
+    panels: Vec<Aligned<F>>,
+    /// The next panel while it is computed, then the former one.
+    next: Aligned<F>,
+}
+
+/// Multiply-adds of a step that pay for waking other threads.
+const ENOUGH: usize = 100_000;
 
 /// A carried value that is only read pointwise, by another.
 struct Diagonal {
@@ -86,8 +100,11 @@ impl<F: Element> Rtrl<F> {
     }
 
     fn with(step: &LinearStep<F>, initial: bool) -> Self {
-        let engine = Engine::new(1);
-        let width = engine.panel_width::<F>();
+        let runtime = Runtime::global();
+        let (width, threads) = {
+            let engine = runtime.engine();
+            (engine.panel_width::<F>(), engine.threads())
+        };
         let (state, parameters) = (step.state_width(), step.layout().len);
         let columns = parameters + if initial { state } else { 0 };
         let (mut dense, mut diagonal) = (Vec::new(), Vec::new());
@@ -115,20 +132,27 @@ impl<F: Element> Rtrl<F> {
             let reached = |u: usize| column(step, rows.site, u).map(|c| c.rows()).sum::<usize>();
             operations += (0..active).map(|u| reached(u) * rows.cols).sum::<usize>();
         }
+        let panels = columns.div_ceil(width);
+        let each = panels.div_ceil(if operations < ENOUGH { 1 } else { threads }).max(1);
+        let part = |first: usize| Part {
+            first: first * width,
+            panels: (first..panels.min(first + each)).map(|_| Aligned::zeros(state * width)).collect(),
+            next: Aligned::zeros(state * width),
+        };
         let mut rtrl = Rtrl {
+            runtime,
             state,
             columns,
             initial,
             width,
-            panels: (0..columns.div_ceil(width)).map(|_| Aligned::zeros(state * width)).collect(),
-            next: Aligned::zeros(state * width),
+            parts: (0..panels).step_by(each).map(part).collect(),
+            each,
             jacobian: zeros(state * state),
             dense,
             diagonal,
             fresh,
             parameters,
             operations,
-            engine,
         };
         rtrl.reset();
         rtrl
@@ -143,35 +167,82 @@ impl<F: Element> Rtrl<F> {
         })
     }
 
-    /// Adds `e` times what a row of parameters was multiplied by to row `i` of their columns.
-    fn add(&mut self, step: &LinearStep<F>, rows: &Rows, row: usize, i: usize, e: F) {
-        let w = self.width;
-        let mut column = rows.first + row * rows.cols;
-        match step.feature(rows, row) {
-            Features::Number(z) => {
-                let to = &mut self.panels[column / w][i * w + column % w];
-                *to = *to + e * z;
+    /// P at a row and a column.
+    fn at(&mut self, i: usize, column: usize) -> &mut F {
+        let (panel, w) = (column / self.width, self.width);
+        &mut self.parts[panel / self.each].panels[panel % self.each][i * w + column % w]
+    }
+
+    /// dⱼ = Σ_i d_state_i P_ij for the first columns.
+    fn pull(&self, d_state: &[F], d: &mut [F]) {
+        let (s, w) = (self.state, self.width);
+        assert!(d_state.len() == s, "d_state has {} numbers, expected {s}", d_state.len());
+        let engine = self.runtime.engine();
+        let mut work: Vec<(&Part<F>, &mut [F])> = self.parts.iter().zip(d.chunks_mut(self.each * w)).collect();
+        engine.each(&mut work, |(part, d)| {
+            let mut row = Aligned::zeros(w);
+            // From the last panel to the first: those that the step just made touched last are still in the cache.
+            for (panel, d) in part.panels.iter().zip(d.chunks_mut(w)).rev() {
+                engine.panel_product(d_state, s, s, panel, &mut row);
+                d.copy_from_slice(&row[..d.len()]);
             }
-            Features::Vector(mut z) => {
-                while !z.is_empty() {
-                    let (now, later) = z.split_at(z.len().min(w - column % w));
-                    let to = &mut self.panels[column / w][i * w + column % w..][..now.len()];
-                    super::block::axpy(to, e, now);
-                    (column, z) = (column + now.len(), later);
+        });
+    }
+}
+
+impl<F: Element> Part<F> {
+    /// Adds ∂s/∂θ: to each row of P, for each row of parameters that reaches it, what that was multiplied by.
+    fn add_immediate(&mut self, step: &LinearStep<F>, width: usize) {
+        let own = self.first..self.first + self.panels.len() * width;
+        for rows in &step.layout().rows {
+            let start = |row: usize| rows.first + row * rows.cols;
+            let active = step.active(rows);
+            // Rows of parameters whose columns are this part's, some of them at least.
+            let inside = |row: &usize| start(*row) < own.end && start(row + 1) > own.start;
+            for c in 0..step.carried() {
+                let (block, span) = (step.site(c, rows.site), step.span(c));
+                let values = block.values();
+                match block.kind() {
+                    Kind::Zero => {}
+                    Kind::Diagonal => {
+                        for ((row, i), &e) in active.clone().zip(span).zip(values).filter(|((row, _), _)| inside(row)) {
+                            self.add(start(row), step.feature(rows, row), width, i, e);
+                        }
+                    }
+                    Kind::Dense => {
+                        for (i, values) in span.zip(values.chunks(block.shape().1)) {
+                            for (row, &e) in active.clone().zip(values).filter(|(row, _)| inside(row)) {
+                                self.add(start(row), step.feature(rows, row), width, i, e);
+                            }
+                        }
+                    }
                 }
             }
         }
     }
 
-    /// dⱼ = Σ_i d_state_i P_ij for the first columns.
-    fn pull(&self, d_state: &[F], d: &mut [F]) {
-        assert!(d_state.len() == self.state, "d_state has {} numbers, expected {}", d_state.len(), self.state);
-        let mut row = Aligned::zeros(self.width);
-        // From the last panel to the first: those that the step just made touched last are still in the cache.
-        for (panel, d) in self.panels.iter().zip(d.chunks_mut(self.width)).rev() {
-            row.fill(F::constant(0.0));
-            self.engine.panel_product(d_state, self.state, self.state, panel, &mut row);
-            d.copy_from_slice(&row[..d.len()]);
+    /// Adds `e` times what a row of parameters was multiplied by, as far as its columns are this part's, to row `i`.
+    fn add(&mut self, mut column: usize, features: Features<F>, w: usize, i: usize, e: F) {
+        let end = self.first + self.panels.len() * w;
+        match features {
+            Features::Number(z) => {
+                if (self.first..end).contains(&column) {
+                    let column = column - self.first;
+                    let to = &mut self.panels[column / w][i * w + column % w];
+                    *to = *to + e * z;
+                }
+            }
+            Features::Vector(z) => {
+                let mut z = &z[self.first.saturating_sub(column).min(z.len())..];
+                column = column.max(self.first);
+                while !z.is_empty() && column < end {
+                    let (now, later) = z.split_at(z.len().min(w - column % w));
+                    let own = column - self.first;
+                    let to = &mut self.panels[own / w][i * w + own % w..][..now.len()];
+                    super::block::axpy(to, e, now);
+                    (column, z) = (column + now.len(), later);
+                }
+            }
         }
     }
 }
@@ -202,47 +273,38 @@ impl<F: Element> Influence<F> for Rtrl<F> {
                 }
             }
         }
-        for panel in &mut self.panels {
-            for rows in &self.fresh {
-                self.next[rows.start * w..rows.end * w].fill(F::constant(0.0));
-            }
-            for &Diagonal { from, to, of, by, first } in &self.diagonal {
-                let values = step.carry(of, by).values();
-                let next = self.next[to * w..].chunks_mut(w);
-                for ((next, before), &d) in next.zip(panel[from * w..].chunks(w)).zip(values) {
-                    if first {
-                        next.iter_mut().zip(before).for_each(|(next, &before)| *next = d * before);
-                    } else {
-                        super::block::axpy(next, d, before);
-                    }
+        let Rtrl { runtime, parts, fresh, diagonal, dense, jacobian, .. } = self;
+        let engine = runtime.engine();
+        engine.each(parts, |part| {
+            for panel in &mut part.panels {
+                let next = &mut part.next;
+                // Where no diagonal reaches any row the first product writes them all.
+                let mut empty = diagonal.is_empty() && !dense.is_empty();
+                for rows in fresh.iter().filter(|_| !empty) {
+                    next[rows.start * w..rows.end * w].fill(F::constant(0.0));
                 }
-            }
-            for &(start, depth) in &self.dense {
-                let b = &panel[start * w..][..depth * w];
-                self.engine.panel_product(&self.jacobian[start..], s, depth, b, &mut self.next);
-            }
-            std::mem::swap(panel, &mut self.next);
-        }
-        for rows in &step.layout().rows {
-            let active = step.active(rows);
-            for c in 0..step.carried() {
-                let (block, span) = (step.site(c, rows.site), step.span(c));
-                let values = block.values();
-                match block.kind() {
-                    Kind::Zero => {}
-                    Kind::Diagonal => {
-                        for ((row, i), &e) in active.clone().zip(span).zip(values) {
-                            self.add(step, rows, row, i, e);
-                        }
-                    }
-                    Kind::Dense => {
-                        for (i, values) in span.zip(values.chunks(block.shape().1)) {
-                            active.clone().zip(values).for_each(|(row, &e)| self.add(step, rows, row, i, e));
+                for &Diagonal { from, to, of, by, first } in diagonal.iter() {
+                    let values = step.carry(of, by).values();
+                    let rows = next[to * w..].chunks_mut(w);
+                    for ((next, before), &d) in rows.zip(panel[from * w..].chunks(w)).zip(values) {
+                        if first {
+                            next.iter_mut().zip(before).for_each(|(next, &before)| *next = d * before);
+                        } else {
+                            super::block::axpy(next, d, before);
                         }
                     }
                 }
+                for &(start, depth) in dense.iter() {
+                    let b = &panel[start * w..][..depth * w];
+                    match std::mem::take(&mut empty) {
+                        true => engine.panel_product(&jacobian[start..], s, depth, b, next),
+                        false => engine.add_panel_product(&jacobian[start..], s, depth, b, next),
+                    }
+                }
+                std::mem::swap(panel, next);
             }
-        }
+            part.add_immediate(step, w);
+        });
     }
 
     fn gradient(&self, d_state: &[F], d_params: &mut [F]) {
@@ -251,12 +313,10 @@ impl<F: Element> Influence<F> for Rtrl<F> {
     }
 
     fn reset(&mut self) {
-        self.panels.iter_mut().for_each(|panel| panel.fill(F::constant(0.0)));
+        self.parts.iter_mut().flat_map(|part| &mut part.panels).for_each(|panel| panel.fill(F::constant(0.0)));
         if self.initial {
-            let (s, w) = (self.state, self.width);
-            for i in 0..s {
-                let column = self.parameters + i;
-                self.panels[column / w][i * w + column % w] = F::constant(1.0);
+            for i in 0..self.state {
+                *self.at(i, self.parameters + i) = F::constant(1.0);
             }
         }
     }
@@ -267,18 +327,21 @@ impl<F: Element> Influence<F> for Rtrl<F> {
 
     fn export(&self) -> Vec<(String, Vec<F>)> {
         // Row by row, so that a file does not depend on the processor's registers.
-        let (s, w) = (self.state, self.width);
-        let all = (0..s).flat_map(|i| (0..self.columns).map(move |k| self.panels[k / w][i * w + k % w]));
-        vec![("influence".into(), all.collect())]
+        let (columns, w) = (self.columns, self.width);
+        let mut all = vec![F::constant(0.0); self.state * columns];
+        for (first, panel) in (0..).step_by(w).zip(self.parts.iter().flat_map(|part| &part.panels)) {
+            for (to, row) in all.chunks_mut(columns).zip(panel.chunks(w)) {
+                to[first..].iter_mut().zip(row).for_each(|(to, &from)| *to = from);
+            }
+        }
+        vec![("influence".into(), all)]
     }
 
     fn import(&mut self, kept: Vec<(String, Vec<F>)>) -> bool {
-        let (s, w) = (self.state, self.width);
         match &kept[..] {
-            [(name, values)] if name == "influence" && values.len() == s * self.columns => {
+            [(name, values)] if name == "influence" && values.len() == self.state * self.columns => {
                 for (at, &value) in values.iter().enumerate() {
-                    let (i, k) = (at / self.columns, at % self.columns);
-                    self.panels[k / w][i * w + k % w] = value;
+                    *self.at(at / self.columns, at % self.columns) = value;
                 }
                 true
             }

@@ -36,6 +36,11 @@ macro_rules! x86_lanes {
                 unsafe { _mm_prefetch::<_MM_HINT_T0>(ptr.cast()) }
             }
             #[inline(always)]
+            fn prefetch_second(ptr: *const $E) {
+                // SAFETY: a prefetch reads nothing.
+                unsafe { _mm_prefetch::<_MM_HINT_T1>(ptr.cast()) }
+            }
+            #[inline(always)]
             unsafe fn load_bf16(ptr: *const u16) -> Self {
                 // SAFETY: the caller's promise.
                 unsafe { $Name($bf16(ptr)) }
