@@ -408,3 +408,25 @@ fn many_rows_a_step() {
         }
     }
 }
+
+/// A gradient that vanishes becomes zero and not subnormal numbers, with which a step takes many times as long. Until then it is the reference's.
+#[test]
+fn vanished_gradients_are_zero() {
+    let layer = Layer::new((cells::find("elman").unwrap().make)(), Sizes::new(3, 20)).unwrap();
+    let (steps, batch) = (120, 2);
+    let mut p = Problem::<f32>::new(&layer, steps, batch, 1);
+    p.params.iter_mut().flatten().for_each(|w| *w *= 0.1);
+    let last = p.d_y.len() - batch * 20;
+    p.d_y[..last].fill(0.0);
+    let want = p.backward(&mut Reference);
+    assert!(want.input.iter().any(|d| d.is_subnormal()), "the problem has subnormal gradients");
+    for mut runner in runners::<f32>().into_iter().skip(1) {
+        let got = p.backward(&mut *runner);
+        assert!(got.input.iter().all(|d| !d.is_subnormal()), "{}", runner.name());
+        let settled = got.input.iter().take_while(|&&d| d == 0.0).count();
+        assert!(settled > got.input.len() / 4, "{}: only {settled} numbers are zero", runner.name());
+        for (got, want) in got.input.iter().zip(&want.input) {
+            assert!((got - want).abs() <= 1e-4 * want.abs() + 1e-29, "{}: {got} != {want}", runner.name());
+        }
+    }
+}

@@ -151,6 +151,8 @@ pub trait Registers: Sized {
     const EXP_HIGH: f64;
     /// Lowest x for which 2^round(x / ln 2) is a normal number.
     const NORMAL_LOW: f64;
+    /// A gradient smaller than this has vanished: far above the subnormal numbers, with which processors are many times slower.
+    const VANISHED: f64;
     /// 1/n!, ..., 1/3!, 1/2!: the polynomial (e^r - 1 - r) / r².
     const EXPM1_TAYLOR: &'static [f64];
     /// π in three parts, the first two in few bits.
@@ -176,6 +178,7 @@ impl Registers for f32 {
     const EXP_LOW: f64 = -104.0;
     const EXP_HIGH: f64 = 89.0;
     const NORMAL_LOW: f64 = -87.0;
+    const VANISHED: f64 = 7.888_609_052_210_118e-31; // 2^-100
     const EXPM1_TAYLOR: &'static [f64] = &[1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 1.0 / 2.0];
     const PI_PARTS: [f64; 3] = [3.140_625, 9.675_025_939_941_406e-4, 1.509_957_990_978_376_4e-7];
     const SIN_TERMS: usize = 6;
@@ -197,6 +200,7 @@ impl Registers for f64 {
     const EXP_LOW: f64 = -746.0;
     const EXP_HIGH: f64 = 710.0;
     const NORMAL_LOW: f64 = -708.0;
+    const VANISHED: f64 = 1.183_052_186_166_774_7e-271; // 2^-900
     const EXPM1_TAYLOR: &'static [f64] = &[
         1.0 / 6_227_020_800.0,
         1.0 / 479_001_600.0,

@@ -140,7 +140,8 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// Starts a step: the output's gradient joins what came from the step after; what goes to the step before is zero.
+    /// Starts a step: the output's gradient joins what came from the step after, of which nothing stays that has vanished; what goes to the step before
+    /// is zero.
     unsafe fn begin_step(&self, step: usize, thread: usize, d_y: &[F]) {
         let panels = self.plan.panels;
         let rows = self.ws.rows.active[step];
@@ -162,6 +163,10 @@ impl<F: Element> Run<'_, F> {
                             let from = &d_y[place * width + start..][..columns];
                             let to = core::slice::from_raw_parts_mut(now.at(panel, row).add(shift), columns);
                             to.iter_mut().zip(from).for_each(|(t, &f)| *t = *t + f);
+                        }
+                        if carried {
+                            let now = now.at(panel, row).add(shift);
+                            settle(core::slice::from_raw_parts_mut(now, vectors * panels.lanes));
                         }
                     }
                 }
@@ -392,6 +397,13 @@ impl<F: Element> Run<'_, F> {
             self.backward_product(product, Right::Numbers);
         }
     }
+}
+
+/// Makes zero what has vanished; NaN stays.
+#[inline(always)]
+fn settle<F: Element>(gradients: &mut [F]) {
+    let (zero, small) = (F::constant(0.0), F::constant(F::VANISHED));
+    gradients.iter_mut().for_each(|d| *d = if *d < small && *d > -small { zero } else { *d });
 }
 
 /// Runs a layer backward over the batch that `forward` has just run with this workspace.
