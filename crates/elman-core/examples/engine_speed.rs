@@ -2,9 +2,11 @@
 //!
 //! ```sh
 //! cargo run --release -p elman-core --example engine_speed -- lstm 100 64 256 2
+//! cargo run --release -p elman-core --example engine_speed -- lstm 400 32 100 1 last
 //! ```
 //!
-//! Arguments: cell, T, B, H (the input is as wide), threads. Prints medians and the rate of the matrix products.
+//! Arguments: cell, T, B, H (the input is as wide), threads, and `last` where only the last step has a loss. Prints medians and the rate of the matrix
+//! products.
 
 use elman_core::engine::{Engine, Gradients, Input, Output, Sequence, StepInput, Stepper, Workspace};
 use elman_core::layer::Role;
@@ -40,7 +42,12 @@ fn main() {
     let values = |n: usize| (0..n).map(|i| ((i * 7919) % 997) as f32 * 1e-4 - 0.05).collect::<Vec<f32>>();
     let params: Vec<Vec<f32>> = layer.parameters().iter().map(|p| values(p.len())).collect();
     let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
-    let (x, d_y) = (values(t * b * h), values(t * b * layer.output_width()));
+    let (x, mut d_y) = (values(t * b * h), values(t * b * layer.output_width()));
+    match arguments.get(5).map(String::as_str) {
+        None => {}
+        Some("last") => d_y[..(t - 1) * b * layer.output_width()].fill(0.0),
+        Some(other) => panic!("the sixth argument is `{other}`; it is `last` or not there"),
+    }
     let seq = Sequence::new(t, b, Input::Dense(&x));
 
     let engine = Arc::new(Engine::new(threads));
