@@ -91,15 +91,16 @@ struct Diagonal {
 impl<F: Element> Rtrl<F> {
     /// The influence of the parameters, zero before the first step.
     pub fn new(step: &LinearStep<F>) -> Self {
-        Rtrl::with(step, false)
+        Rtrl::with(step, false, None)
     }
 
     /// The influence of the state before the first step too: S more columns after the parameters, the identity at first.
     pub fn with_initial_state(step: &LinearStep<F>) -> Self {
-        Rtrl::with(step, true)
+        Rtrl::with(step, true, None)
     }
 
-    fn with(step: &LinearStep<F>, initial: bool) -> Self {
+    /// With the initial state or without, in so many parts; none: as many as pay.
+    pub(super) fn with(step: &LinearStep<F>, initial: bool, parts: Option<usize>) -> Self {
         let runtime = Runtime::global();
         let (width, threads) = {
             let engine = runtime.engine();
@@ -133,7 +134,8 @@ impl<F: Element> Rtrl<F> {
             operations += (0..active).map(|u| reached(u) * rows.cols).sum::<usize>();
         }
         let panels = columns.div_ceil(width);
-        let each = panels.div_ceil(if operations < ENOUGH { 1 } else { threads }).max(1);
+        let parts = parts.unwrap_or(if operations < ENOUGH { 1 } else { threads });
+        let each = panels.div_ceil(parts).max(1);
         let part = |first: usize| Part {
             first: first * width,
             panels: (first..panels.min(first + each)).map(|_| Aligned::zeros(state * width)).collect(),

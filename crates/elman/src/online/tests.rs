@@ -116,6 +116,32 @@ fn summed_gradients_are_those_of_backpropagation_through_time_for_every_cell() {
     }
 }
 
+/// Parts cut through the rows of parameters, wherever panels end.
+#[test]
+fn any_number_of_parts_gives_the_same_bits() {
+    for (name, tokens) in
+        [("elman", 0), ("lstm-peephole", 0), ("gru-layer-norm", 0), ("deep-transition", 5), ("lstm", 5)]
+    {
+        let layer = layer(name, Sizes { input: 3, hidden: 17, output: 6 });
+        let mut problem = Problem::<f64>::new(&layer, 8, 1, 3).states();
+        if tokens > 0 {
+            problem = problem.tokens(tokens);
+        }
+        let mut step = LinearStep::with(&layer, tokens, Flow::Full);
+        let mut with = |parts: usize| {
+            let mut rtrl = Rtrl::with(&step, true, Some(parts));
+            let mut last = Vec::new();
+            let got = summed(&problem, &mut step, &mut rtrl, |_, _, d| last = d.to_vec());
+            (got, rtrl.initial_gradient(&last), rtrl.export())
+        };
+        let one = with(1);
+        assert!(one.0.iter().any(|&d| d != 0.0));
+        for parts in [2, 3, 7, 1000] {
+            assert!(with(parts) == one, "{name}, {parts} parts");
+        }
+    }
+}
+
 #[test]
 fn in_f32_it_is_the_same_within_rounding() {
     for name in ["elman", "gru", "lstm", "lstm-layer-norm"] {
