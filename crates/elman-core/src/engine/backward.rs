@@ -5,7 +5,8 @@
 //! gradients of weights, biases and input are taken from the whole chunk, while it is still in the cache. No sum is
 //! split over threads, so any number of threads gives the same bits.
 
-use super::forward::{Hands, Run, Shared, next_register, read_row, write_row};
+use super::forward::{Run, Shared, read_row, write_row};
+use super::hands::{Hands, next_register};
 use super::input_gradients::InputRows;
 use super::memory::{Matrix, pieces};
 use super::mixed::Right;

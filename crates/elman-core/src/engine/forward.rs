@@ -1,6 +1,7 @@
 //! Forward over time.
 
 use super::compressed::WeightFormat;
+use super::hands::{Hands, next_register};
 use super::memory::{Matrix, pieces};
 use super::mixed::Right;
 use super::product::{Init, Product, Segment};
@@ -471,28 +472,6 @@ impl<F: Element> Run<'_, F> {
             }
         }
     }
-}
-
-/// Lists that a thread fills again and again.
-pub(super) struct Hands<F> {
-    pub segments: Vec<Segment<F>>,
-    pub args: Vec<Column<F>>,
-    pub outs: Vec<Column<F>>,
-    pub d_args: Vec<Column<F>>,
-}
-
-// SAFETY: the addresses in the lists are only followed inside a run, which answers for them.
-unsafe impl<F: Send> Send for Hands<F> {}
-
-impl<F> Default for Hands<F> {
-    fn default() -> Self {
-        Hands { segments: Vec::new(), args: Vec::new(), outs: Vec::new(), d_args: Vec::new() }
-    }
-}
-
-/// Moves columns on by a register.
-pub(super) fn next_register<F>(columns: &mut [Column<F>], lanes: usize) {
-    columns.iter_mut().for_each(|column| column.ptr = column.ptr.wrapping_add(lanes));
 }
 
 /// An address that threads share.

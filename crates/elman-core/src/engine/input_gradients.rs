@@ -5,7 +5,8 @@
 
 use super::Input;
 use super::backward::{GateRows, Results};
-use super::forward::{Hands, Run};
+use super::forward::Run;
+use super::hands::Hands;
 use super::memory::{Matrix, pieces};
 use super::mixed::Right;
 use super::product::{Init, Product, Segment};

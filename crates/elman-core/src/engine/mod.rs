@@ -14,6 +14,7 @@ mod backward;
 mod broken_rule_test;
 mod compressed;
 mod forward;
+mod hands;
 mod input_gradients;
 mod memory;
 mod mixed;

@@ -1,7 +1,8 @@
 //! One step at a time: streaming with the state kept inside.
 
 use super::compressed::WeightFormat;
-use super::forward::{Hands, Run, Shared, scatter_inputs};
+use super::forward::{Run, Shared, scatter_inputs};
+use super::hands::Hands;
 use super::memory::{Buffer, Matrix, Panels};
 use super::product::{Init, Product, Segment};
 use super::workspace::{InputPath, Workspace};
