@@ -161,7 +161,7 @@ impl<F: Element> Run<'_, F> {
         // SAFETY: the caller's promise.
         unsafe {
             for stage in 0..self.plan.stages.len() {
-                if !table {
+                if !table && !self.plan.direct[stage] {
                     self.input_product(stage, self.x(None), self.plan.batch, self.ahead(stage), thread);
                 }
                 self.stage(stage, 0, 0, thread, hands, flip);

@@ -1,24 +1,13 @@
 //! The engine's product for one panel and its threads, in safe hands: for algorithms that keep a large matrix in panels between steps.
 
 use super::Engine;
+use super::forward::Shared;
 use super::product::{Init, Product, Segment};
 use super::team::share;
 use crate::algebra::Element;
 use crate::algebra::lanes::shape;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
-
-/// The start of a list whose items threads share out.
-struct Items<T>(*mut T);
-// SAFETY: each thread takes items of its own, which may be sent to it.
-unsafe impl<T: Send> Sync for Items<T> {}
-
-impl<T> Items<T> {
-    /// The address (a method, so that a closure captures the wrapper and not the pointer inside).
-    fn get(&self) -> *mut T {
-        self.0
-    }
-}
 
 impl Engine {
     /// Calls `work` with every item. The items are divided among the threads in neighbouring stretches, always the same ones, so that a thread finds
@@ -36,11 +25,11 @@ impl Engine {
         if items.len() < 2 || self.threads() == 1 {
             return items.iter_mut().for_each(work);
         }
-        let (start, len) = (Items(items.as_mut_ptr()), items.len());
+        let (start, len) = (Shared(items.as_mut_ptr()), items.len());
         let panicked = Mutex::new(None);
         self.team.run(&|thread| {
             for i in share(len, self.threads(), thread) {
-                // SAFETY: inside the list, which is borrowed alone; no other thread takes this item.
+                // SAFETY: inside the list, which is borrowed alone; no other thread takes this item, which may be sent to this one.
                 let item = unsafe { &mut *start.get().add(i) };
                 if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(item))) {
                     panicked.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(panic);
