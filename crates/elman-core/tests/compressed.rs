@@ -22,7 +22,7 @@ fn to_int8<F: Element>(row: &mut [F]) {
     row.iter_mut().for_each(|x| *x = F::constant((x.to_f64() / scale).round()) * F::constant(scale));
 }
 
-/// Every output of five steps of a problem's first rows.
+/// Every output, step by step.
 fn run<F: Element>(engine: &Arc<Engine>, p: &Problem<F>, params: &[Vec<F>], format: WeightFormat) -> Vec<F> {
     let params: Vec<&[F]> = params.iter().map(Vec::as_slice).collect();
     let mut stepper = Stepper::with_weights(engine, &p.layer, &params, p.batch, None, format);
@@ -34,30 +34,32 @@ fn rounded_weights<F: Element>(tolerance: f64) {
     for entry in cells::REGISTRY {
         // More than one panel of units and of columns, neither full, on every instruction set.
         let layer = Layer::new((entry.make)(), Sizes { input: 70, hidden: 67, output: 9 }).unwrap();
-        let p = Problem::<F>::new(&layer, 5, 3, 1);
-        let rounded = |format: WeightFormat| -> Vec<Vec<F>> {
-            let parameters = layer.parameters().iter().zip(&p.params);
-            let round = |(parameter, values): (&elman_core::layer::Parameter, &Vec<F>)| {
-                let mut values = values.clone();
-                match (parameter.role, format) {
-                    (Role::Weight, WeightFormat::Bf16) => values.iter_mut().for_each(|x| *x = to_bf16(*x)),
-                    (Role::Weight, WeightFormat::Int8) => values.chunks_mut(parameter.cols).for_each(to_int8),
-                    _ => {}
-                }
-                values
+        // And rows enough for products of the input straight to the pre-activations.
+        for p in [Problem::<F>::new(&layer, 5, 3, 1), Problem::<F>::new(&layer, 2, 25, 1)] {
+            let rounded = |format: WeightFormat| -> Vec<Vec<F>> {
+                let parameters = layer.parameters().iter().zip(&p.params);
+                let round = |(parameter, values): (&elman_core::layer::Parameter, &Vec<F>)| {
+                    let mut values = values.clone();
+                    match (parameter.role, format) {
+                        (Role::Weight, WeightFormat::Bf16) => values.iter_mut().for_each(|x| *x = to_bf16(*x)),
+                        (Role::Weight, WeightFormat::Int8) => values.chunks_mut(parameter.cols).for_each(to_int8),
+                        _ => {}
+                    }
+                    values
+                };
+                parameters.map(round).collect()
             };
-            parameters.map(round).collect()
-        };
-        for isa in Isa::available() {
-            for threads in [1, 2] {
-                let engine = Arc::new(Engine::with(isa, threads));
-                // The same sums of the same numbers for bf16; int8 multiplies by the factor after the sum instead of before.
-                for (format, tolerance) in [(WeightFormat::Bf16, 0.0), (WeightFormat::Int8, tolerance)] {
-                    let got = run(&engine, &p, &p.params, format);
-                    let want = run(&engine, &p, &rounded(format), WeightFormat::Full);
-                    let what = format!("{}, {isa}, {threads} threads, {format:?}", entry.name);
-                    same(&what, &got, &want, tolerance).unwrap();
-                    assert!(got != run(&engine, &p, &p.params, WeightFormat::Full), "{what}: nothing was rounded");
+            for isa in Isa::available() {
+                for threads in [1, 2] {
+                    let engine = Arc::new(Engine::with(isa, threads));
+                    // The same sums of the same numbers for bf16; int8 multiplies by the factor after the sum instead of before.
+                    for (format, tolerance) in [(WeightFormat::Bf16, 0.0), (WeightFormat::Int8, tolerance)] {
+                        let got = run(&engine, &p, &p.params, format);
+                        let want = run(&engine, &p, &rounded(format), WeightFormat::Full);
+                        let what = format!("{}, {} rows, {isa}, {threads} threads, {format:?}", entry.name, p.batch);
+                        same(&what, &got, &want, tolerance).unwrap();
+                        assert!(got != run(&engine, &p, &p.params, WeightFormat::Full), "{what}: nothing was rounded");
+                    }
                 }
             }
         }

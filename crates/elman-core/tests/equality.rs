@@ -230,8 +230,7 @@ fn empty_sequences() {
 }
 
 /// Steps with a stepper (the fused engine's way), then with the reference's `step`.
-fn steps<F: Element>() {
-    let (steps, batch) = (7, 3);
+fn steps<F: Element>(steps: usize, batch: usize) {
     for (name, layer) in layers(3, 17, 5) {
         for tokens in [false, true] {
             let mut p = Problem::<F>::new(&layer, steps, batch, 1).states();
@@ -297,8 +296,11 @@ fn steps<F: Element>() {
 
 #[test]
 fn step_by_step_is_the_sequence() {
-    steps::<f32>();
-    steps::<f64>();
+    // Rows enough for products of the input straight to the pre-activations, too.
+    for (length, batch) in [(7, 3), (2, 26)] {
+        steps::<f32>(length, batch);
+        steps::<f64>(length, batch);
+    }
 }
 
 fn threads<F: Element>() {

@@ -8,9 +8,9 @@
 use super::forward::{Run, Shared, read_row, write_row};
 use super::hands::{Hands, next_register};
 use super::input_gradients::InputRows;
-use super::memory::{Matrix, pieces};
+use super::memory::{Matrix, ask, pieces};
 use super::mixed::Right;
-use super::product::{Init, Product, Segment};
+use super::product::{Init, Product, Segment, Soon};
 use super::team::Team;
 use super::workspace::{InputPath, Workspace};
 use super::{Gradients, Input, Sequence};
@@ -141,33 +141,43 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// Starts a step: the output's gradient joins what came from the step after, of which nothing stays that has vanished; what goes to the step before
-    /// is zero.
+    /// Starts a step: the output's gradient joins what came from the step after, of which nothing stays that has vanished; what goes to
+    /// the step before is zero.
     unsafe fn begin_step(&self, step: usize, thread: usize, d_y: &[F]) {
         let panels = self.plan.panels;
         let rows = self.ws.rows.active[step];
         for (value, &width) in self.plan.widths.iter().enumerate() {
             let carried = self.layer.values()[value].carried.is_some();
+            let output = value == self.layer.output();
             let fresh = self.d_value(value, step, !carried);
             let now = self.d_value(value, step, true);
             for (panel, first, vectors) in pieces(panels, self.own(width, thread)) {
                 let shift = first * panels.lanes;
                 let start = panel * panels.width + shift;
                 let columns = (vectors * panels.lanes).min(width - start);
+                let d_y = |step: usize, row: usize| {
+                    &d_y[self.ws.rows.place[self.ws.rows.offset[step] + row] * width + start..][..columns]
+                };
                 for row in 0..rows {
                     // SAFETY: this thread's own blocks.
                     unsafe {
                         core::slice::from_raw_parts_mut(fresh.at(panel, row).add(shift), vectors * panels.lanes)
                             .fill(F::constant(0.0));
-                        if value == self.layer.output() {
-                            let place = self.ws.rows.place[self.ws.rows.offset[step] + row];
-                            let from = &d_y[place * width + start..][..columns];
-                            let to = core::slice::from_raw_parts_mut(now.at(panel, row).add(shift), columns);
-                            to.iter_mut().zip(from).for_each(|(t, &f)| *t = *t + f);
-                        }
-                        if carried {
-                            let now = now.at(panel, row).add(shift);
-                            settle(core::slice::from_raw_parts_mut(now, vectors * panels.lanes));
+                        let now = now.at(panel, row).add(shift);
+                        if output {
+                            let now = core::slice::from_raw_parts_mut(now, columns);
+                            let d = now.iter_mut().zip(d_y(step, row));
+                            if carried {
+                                d.for_each(|(n, &d)| *n = settled(*n + d));
+                            } else {
+                                d.for_each(|(n, &d)| *n = *n + d);
+                            }
+                            if step > 0 {
+                                ask(d_y(step - 1, row).as_ptr(), columns);
+                            }
+                        } else if carried {
+                            let now = core::slice::from_raw_parts_mut(now, vectors * panels.lanes);
+                            now.iter_mut().for_each(|n| *n = settled(*n));
                         }
                     }
                 }
@@ -199,6 +209,12 @@ impl<F: Element> Run<'_, F> {
                 Column { ptr: ptr.wrapping_add(unit * padded + group * panels.width + shift), stride: 0 }
             }));
             hands.d_args.extend(self.feeds(stage).map(|f| column(self.ws.packed_at(&g.feeds[f], padded, step), group)));
+            if step > 0 {
+                let pre = self.ws.pre_at(stage, step - 1);
+                for panel in group * shape.gates..(group + 1) * shape.gates {
+                    (0..rows).for_each(|row| ask(pre.at(panel, row).wrapping_add(shift), vectors * panels.lanes));
+                }
+            }
             for _ in 0..vectors {
                 // SAFETY: one column for each argument and result, `rows` rows of each.
                 unsafe {
@@ -249,6 +265,7 @@ impl<F: Element> Run<'_, F> {
                         out_stride: panels.width,
                         out_next: 0,
                         scales: core::ptr::null(),
+                        soon: Soon::NOTHING,
                     };
                     self.backward_product(product, Right::Pairs);
                     if let Some(m) = mask {
@@ -394,17 +411,17 @@ impl<F: Element> Run<'_, F> {
                 out_stride: panels.width,
                 out_next: 0,
                 scales: core::ptr::null(),
+                soon: Soon::NOTHING,
             };
             self.backward_product(product, Right::Numbers);
         }
     }
 }
 
-/// Makes zero what has vanished; NaN stays.
+/// A gradient, or zero where it has vanished; NaN stays.
 #[inline(always)]
-fn settle<F: Element>(gradients: &mut [F]) {
-    let (zero, small) = (F::constant(0.0), F::constant(F::VANISHED));
-    gradients.iter_mut().for_each(|d| *d = if *d < small && *d > -small { zero } else { *d });
+fn settled<F: Element>(d: F) -> F {
+    if d < F::constant(F::VANISHED) && d > F::constant(-F::VANISHED) { F::constant(0.0) } else { d }
 }
 
 /// Runs a layer backward over the batch that `forward` has just run with this workspace.

@@ -4,7 +4,7 @@ use super::compressed::WeightFormat;
 use super::hands::{Hands, next_register};
 use super::memory::{Matrix, pieces};
 use super::mixed::Right;
-use super::product::{Init, Product, Segment};
+use super::product::{Init, Product, Segment, Soon};
 use super::team::{Team, share};
 use super::weights::SourceShape;
 use super::workspace::{InputPath, Plan, Workspace};
@@ -111,7 +111,8 @@ impl<F: Element> Run<'_, F> {
                     let first = self.ws.rows.offset[chunk.start];
                     let rows = self.ws.rows.offset[chunk.end] - first;
                     for stage in (0..self.plan.stages.len()).filter(|&stage| !self.plan.direct[stage]) {
-                        self.input_product(stage, self.x_from(stage, first), rows, self.ahead(stage), thread);
+                        let x = self.x_from(stage, first);
+                        self.input_product(stage, (x, rows), self.ahead(stage), thread, Soon::NOTHING);
                     }
                 }
                 for step in chunk.clone() {
@@ -144,7 +145,7 @@ impl<F: Element> Run<'_, F> {
                 for stage in 0..self.plan.stages.len() {
                     let ptr = self.ws.tables[stage].ptr();
                     let tables = Matrix { ptr, rows: vocabulary, width: self.plan.panels.width };
-                    self.input_product(stage, self.x(None), vocabulary, tables, thread);
+                    self.input_product(stage, (self.x(None), vocabulary), tables, thread, Soon::NOTHING);
                 }
             }
         }
@@ -162,7 +163,8 @@ impl<F: Element> Run<'_, F> {
         unsafe {
             for stage in 0..self.plan.stages.len() {
                 if !table && !self.plan.direct[stage] {
-                    self.input_product(stage, self.x(None), self.plan.batch, self.ahead(stage), thread);
+                    let x = (self.x(None), self.plan.batch);
+                    self.input_product(stage, x, self.ahead(stage), thread, Soon::NOTHING);
                 }
                 self.stage(stage, 0, 0, thread, hands, flip);
                 if self.layer.stages()[stage].writes.contains(&self.layer.output()) {
@@ -177,8 +179,16 @@ impl<F: Element> Run<'_, F> {
         Matrix { ptr: self.ws.ahead[stage].ptr(), rows: self.plan.forward_rows, width: self.plan.panels.width }
     }
 
-    /// Bias plus input product of a stage for `rows` rows, into [group, gate that has the input].
-    unsafe fn input_product(&self, stage: usize, x: *const F, rows: usize, out: Matrix<F>, thread: usize) {
+    /// Bias plus input product of a stage for `rows` rows, into [group, gate that has the input]. The first of its products asks for
+    /// what is read `soon`.
+    unsafe fn input_product(
+        &self,
+        stage: usize,
+        (x, rows): (*const F, usize),
+        out: Matrix<F>,
+        thread: usize,
+        mut soon: Soon<F>,
+    ) {
         let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
         let Some(s) = self.plan.input_source(stage) else { return };
         let packed = &self.ws.stages[stage];
@@ -207,6 +217,7 @@ impl<F: Element> Run<'_, F> {
                             out_stride: panels.width,
                             out_next: out.rows * panels.width,
                             scales: packed.scales(shape, panels, s, group, run.start).wrapping_add(shift),
+                            soon: core::mem::replace(&mut soon, Soon::NOTHING),
                         },
                     );
                 }
@@ -259,10 +270,14 @@ impl<F: Element> Run<'_, F> {
         let shape = &self.plan.stages[stage];
         let direct = self.plan.direct[stage];
         if direct {
-            let x = self.x_from(stage, self.ws.rows.offset[step]);
+            let input = self.layer.sizes().input;
+            let (first, rows) = (self.ws.rows.offset[step], self.ws.rows.active[step]);
+            let next = self.ws.rows.active.get(step + 1).map_or(0, |rows| rows * input);
+            let soon = Soon::new(self.x_from(stage, first + rows), next);
             // SAFETY: the units are this thread's.
             unsafe {
-                self.input_product(stage, x, self.ws.rows.active[step], self.ws.pre_at(stage, step), thread);
+                let x = self.x_from(stage, first);
+                self.input_product(stage, (x, rows), self.ws.pre_at(stage, step), thread, soon);
             }
         }
         let mut own = pieces(self.plan.panels, self.own(shape.width, thread));
@@ -317,6 +332,7 @@ impl<F: Element> Run<'_, F> {
             out_stride: panels.width,
             out_next: pre.rows * panels.width,
             scales: core::ptr::null(),
+            soon: Soon::NOTHING,
         };
         let of_run = |source: &SourceShape| source.gates.iter().position(|g| g.0 == run.start);
         let input = shape.sources.iter().find(|source| source.place == Place::Input);

@@ -9,7 +9,7 @@ use super::forward::Run;
 use super::hands::Hands;
 use super::memory::{Matrix, pieces};
 use super::mixed::Right;
-use super::product::{Init, Product, Segment};
+use super::product::{Init, Product, Segment, Soon};
 use super::workspace::InputPath;
 use crate::algebra::Element;
 
@@ -181,6 +181,7 @@ impl<F: Element> Run<'_, F> {
                     out_stride,
                     out_next: 0,
                     scales: core::ptr::null(),
+                    soon: Soon::NOTHING,
                 };
                 self.backward_product(product, Right::Pairs);
                 for row in (0..gates.rows).filter(|_| !in_place) {

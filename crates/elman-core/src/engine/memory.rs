@@ -100,6 +100,23 @@ fn huge_pages(start: *mut u8, bytes: usize) {
 #[cfg(not(target_os = "linux"))]
 fn huge_pages(_start: *mut u8, _bytes: usize) {}
 
+/// Asks for the lines that hold `len` numbers, into the second cache. The processor asks by itself within a page of 4 KB; a step's
+/// rows are short stretches of many pages.
+#[inline(always)]
+pub(super) fn ask<F>(ptr: *const F, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..len * size_of::<F>()).step_by(LINE) {
+        // SAFETY: a prefetch reads nothing.
+        unsafe {
+            core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T1 }>(
+                ptr.cast::<i8>().wrapping_add(line),
+            );
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (ptr, len);
+}
+
 /// How widths are cut for an instruction set: registers of `lanes` numbers, panels of `width` numbers.
 ///
 /// Every matrix inside the engine is stored in panels: panel p holds columns `p * width ..`, row after row, so that a

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::forward::Shared;
-use super::product::{Init, Product, Segment};
+use super::product::{Init, Product, Segment, Soon};
 use super::team::share;
 use crate::algebra::Element;
 use crate::algebra::lanes::shape;
@@ -106,6 +106,7 @@ impl Engine {
             out_stride: width,
             out_next: 0,
             scales: core::ptr::null(),
+            soon: Soon::NOTHING,
         };
         // SAFETY: the engine's instruction set is the processor's; every slice has the rows and columns, as asserted; `out` is borrowed alone,
         // and is also what the sums start from.

@@ -93,6 +93,25 @@ pub enum Init<'a, F> {
     },
 }
 
+/// Memory that is read soon: a tile asks for it line by line, into the second cache.
+#[derive(Clone, Copy, Debug)]
+pub struct Soon<F> {
+    ptr: *const F,
+    end: *const F,
+}
+
+impl<F> Soon<F> {
+    pub const NOTHING: Soon<F> = Soon { ptr: core::ptr::null(), end: core::ptr::null() };
+
+    pub fn new(ptr: *const F, len: usize) -> Soon<F> {
+        Soon { ptr, end: ptr.wrapping_add(len) }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.ptr >= self.end
+    }
+}
+
 /// One product: `rows` rows of `vectors` registers in each of some panels, all of the same A.
 #[derive(Clone, Copy, Debug)]
 pub struct Product<'a, F> {
@@ -112,6 +131,8 @@ pub struct Product<'a, F> {
     pub out_next: usize,
     /// Of scaled numbers: a factor for each column of each panel.
     pub scales: *const F,
+    /// What is asked for meanwhile, in place of the next panel's B.
+    pub soon: Soon<F>,
 }
 
 impl<F: Element> Product<'_, F> {
@@ -181,16 +202,6 @@ macro_rules! multiply {
 multiply!(f32, Some(mixed::multiply));
 multiply!(f64, None);
 
-/// Memory that will be read after this panel: it is asked for line by line, into the second cache.
-struct Soon<F> {
-    ptr: *const F,
-    end: *const F,
-}
-
-impl<F> Soon<F> {
-    const NOTHING: Soon<F> = Soon { ptr: core::ptr::null(), end: core::ptr::null() };
-}
-
 /// A product whose B is stored as `W`.
 struct As<'a, F, W>(Product<'a, F>, PhantomData<W>);
 
@@ -253,8 +264,8 @@ impl<F: Element> Product<'_, F> {
         let mut row = 0;
         let mut left = self.rows.div_ceil(6);
         // The first tile brings this panel's B to the second cache, where the others find it: they have time to ask for the next panel's.
-        let mut soon = Soon::NOTHING;
-        let mut first = true;
+        let mut soon = self.soon;
+        let mut first = soon.is_nothing();
         while left > 0 {
             let height = (self.rows - row).div_ceil(left);
             // SAFETY: the caller's promise; each tile stays below `rows`.
@@ -268,12 +279,12 @@ impl<F: Element> Product<'_, F> {
                     _ => self.tile::<V, 6, N, A>(panel, row, &mut soon),
                 }
             }
-            if first && let Some(segment) = self.segments.first().filter(|segment| segment.next > 0) {
+            if core::mem::take(&mut first)
+                && let Some(segment) = self.segments.first().filter(|segment| segment.next > 0)
+            {
                 let depth: usize = self.segments.iter().map(|s| s.depth).sum();
-                let ptr = segment.b.wrapping_add((panel + 1) * segment.next);
-                soon = Soon { ptr, end: ptr.wrapping_add(depth * V::COUNT * V::PANEL) };
+                soon = Soon::new(segment.b.wrapping_add((panel + 1) * segment.next), depth * V::COUNT * V::PANEL);
             }
-            first = false;
             row += height;
             left -= 1;
         }
@@ -392,7 +403,7 @@ impl<F: Element> Product<'_, F> {
                 };
                 let mut k = 0;
                 // Lines come in pairs.
-                let stride = if soon.ptr < soon.end { 2 * V::COUNT } else { 0 };
+                let stride = if soon.is_nothing() { 0 } else { 2 * V::COUNT };
                 while k + 2 <= segment.depth {
                     V::prefetch_second(soon.ptr);
                     soon.ptr = soon.ptr.wrapping_add(stride);

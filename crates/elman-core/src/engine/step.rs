@@ -4,7 +4,7 @@ use super::compressed::WeightFormat;
 use super::forward::{Run, Shared, scatter_inputs};
 use super::hands::Hands;
 use super::memory::{Buffer, Matrix, Panels};
-use super::product::{Init, Product, Segment};
+use super::product::{Init, Product, Segment, Soon};
 use super::workspace::{InputPath, Workspace};
 use super::{Engine, Input, Sequence};
 use crate::Layer;
@@ -207,6 +207,8 @@ impl<F: Element> Workspace<F> {
     fn use_table(&mut self, vocabulary: usize) {
         let Some(plan) = &mut self.plan else { return };
         plan.path = InputPath::Table { vocabulary };
+        // The table has the products of the input.
+        plan.direct.fill(false);
         for (table, stage) in self.tables.iter_mut().zip(&plan.stages) {
             table.room(stage.panels() * vocabulary * plan.panels.width);
         }
@@ -291,6 +293,7 @@ impl<F: Element> Affine<F> {
                     out_stride: w,
                     out_next: 0,
                     scales: core::ptr::null(),
+                    soon: Soon::NOTHING,
                 }
                 .run(self.isa);
                 for row in 0..rows {

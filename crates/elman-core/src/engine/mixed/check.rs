@@ -2,7 +2,7 @@
 
 use super::product::{Right, with};
 use super::{Bf16Kernel, Block, pairs, plain};
-use crate::engine::product::{Init, Product, Segment};
+use crate::engine::product::{Init, Product, Segment, Soon};
 
 /// Registers and panels of AVX-512, for which the instructions' kernels are written.
 const LANES: usize = 16;
@@ -106,6 +106,7 @@ impl Case {
             out_stride: WIDTH,
             out_next: self.rows * WIDTH,
             scales: core::ptr::null(),
+            soon: Soon::NOTHING,
         };
         // SAFETY: the operands and the result were laid out above.
         unsafe { with(product, LANES, self.right, kernel) };

@@ -23,7 +23,7 @@
 mod passes;
 
 use super::memory::{Buffer, Matrix, Panels, transpose};
-use super::product::{Init, Product, Segment};
+use super::product::{Init, Product, Segment, Soon};
 use crate::algebra::Element;
 use crate::algebra::lanes::{Isa, dispatch, shape};
 use core::ops::Range;
@@ -318,6 +318,7 @@ impl<F: Element> Words<F> {
             out_stride: panels.width,
             out_next: 0,
             scales: core::ptr::null(),
+            soon: Soon::NOTHING,
         };
         // SAFETY: weights have H columns, the rows' panels H rows, and the scores a row for each word.
         unsafe { product.run(rows.isa) };
@@ -398,6 +399,7 @@ impl<F: Element> Words<F> {
                     out_stride: panels.width,
                     out_next: 0,
                     scales: core::ptr::null(),
+                    soon: Soon::NOTHING,
                 };
                 // SAFETY: the block has a row of weights and of exponentials for each word; `d_y` a row for each unit.
                 unsafe { product.run(rows.isa) };
@@ -461,6 +463,7 @@ impl<F: Element> Words<F> {
                 out_stride: h,
                 out_next: panels.width,
                 scales: core::ptr::null(),
+                soon: Soon::NOTHING,
             };
             let from = |panel: usize, column: usize| -> Vec<Segment<F>> {
                 let shift = panel * rows.count * panels.width + column;
