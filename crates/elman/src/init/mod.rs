@@ -123,11 +123,16 @@ pub struct Init {
     /// 1999; Jozefowicz, Zaremba & Sutskever 2015). A cell with two biases for the gate has it in the first and zero in the second. In `mgu` the
     /// gate `f` multiplies the candidate, as in its paper: there a *negative* bias keeps the memory.
     pub forget_bias: Option<f32>,
+    /// T, the longest time in steps over which units remember at first: the chrono initialisation of Tallec & Ollivier ("Can recurrent neural
+    /// networks warp time?", 2018, section 3). Each unit's forget gate has the bias ln u with u uniform in \[1, T - 1\], so that it keeps a value for
+    /// about u steps, and its input gate `i` the bias -ln u, so that what is kept is not buried under what comes in. T is above 2. Not with a
+    /// forget bias.
+    pub chrono: Option<f32>,
 }
 
 impl Default for Init {
     fn default() -> Self {
-        Init { input: &UNIFORM, recurrent: &UNIFORM, bias: Bias::Uniform, forget_bias: None }
+        Init { input: &UNIFORM, recurrent: &UNIFORM, bias: Bias::Uniform, forget_bias: None, chrono: None }
     }
 }
 
@@ -175,6 +180,19 @@ pub enum InitError {
         /// The cell.
         cell: &'static str,
     },
+    /// There is no forget gate or no input gate, or they have no biases.
+    #[error(
+        "cell `{cell}` has no gates `f` and `i` with biases for the chrono initialisation; leave it out or take a cell such as `lstm`"
+    )]
+    NoChrono {
+        /// The cell.
+        cell: &'static str,
+    },
+    /// The longest time is none, or the forget bias is given too.
+    #[error(
+        "the chrono initialisation's longest time is {0}; it must be a finite number above 2, without a forget bias beside it"
+    )]
+    Chrono(f32),
     /// The forget bias is no number.
     #[error("the forget bias is {0}; it must be a finite number")]
     NotFinite(f32),
@@ -196,8 +214,17 @@ impl Init {
             return Err(InitError::NoRecurrentMatrix { cell, initialiser: self.recurrent.name });
         }
         match self.forget_bias {
-            Some(value) if !value.is_finite() => Err(InitError::NotFinite(value)),
-            Some(_) if forget_blocks(layer).is_empty() => Err(InitError::NoForgetGate { cell }),
+            Some(value) if !value.is_finite() => return Err(InitError::NotFinite(value)),
+            Some(_) if bias_blocks(layer, "f").is_empty() => return Err(InitError::NoForgetGate { cell }),
+            _ => {}
+        }
+        match self.chrono {
+            Some(longest) if !(longest > 2.0 && longest.is_finite() && self.forget_bias.is_none()) => {
+                Err(InitError::Chrono(longest))
+            }
+            Some(_) if ["f", "i"].iter().any(|gate| bias_blocks(layer, gate).is_empty()) => {
+                Err(InitError::NoChrono { cell })
+            }
             _ => Ok(()),
         }
     }
@@ -229,10 +256,22 @@ impl Init {
         }
         if let Some(value) = self.forget_bias {
             let mut value = value;
-            for (parameter, rows) in forget_blocks(layer) {
+            for (parameter, rows) in bias_blocks(layer, "f") {
                 drawn[parameter][rows].fill(value);
                 // A second bias of the gate is added to the first.
                 value = 0.0;
+            }
+        }
+        if let Some(longest) = self.chrono {
+            let mut random = Random::new(seed, &format!("init/chrono_l{l}"));
+            let mut draw = || (1.0 + (longest - 2.0) * (0.5 * random.symmetric(1.0) + 0.5)).ln();
+            let times: Vec<f32> = (0..layer.sizes().hidden).map(|_| draw()).collect();
+            for (gate, sign) in [("f", 1.0), ("i", -1.0)] {
+                let mut sign = sign;
+                for (parameter, rows) in bias_blocks(layer, gate) {
+                    drawn[parameter][rows].iter_mut().zip(&times).for_each(|(bias, time)| *bias = sign * time);
+                    sign = 0.0;
+                }
             }
         }
         Ok(drawn)
@@ -261,13 +300,13 @@ fn place(layer: &Layer, block: &elman_core::layer::Block) -> Place {
     layer.stages()[block.stage].gates[block.gate][block.source]
 }
 
-/// Where the biases of the gate `f` stand: parameter and rows.
-fn forget_blocks(layer: &Layer) -> Vec<(usize, std::ops::Range<usize>)> {
+/// Where the biases of a gate stand: parameter and rows.
+fn bias_blocks(layer: &Layer, gate: &str) -> Vec<(usize, std::ops::Range<usize>)> {
     let stages = layer.cell().spec().stages;
     let parameters = layer.parameters().iter().enumerate().filter(|(_, p)| p.role == Role::Bias);
     parameters
         .flat_map(|(i, p)| p.blocks.iter().map(move |b| (i, b)))
-        .filter(|(_, b)| stages[b.stage].gates[b.gate].name == "f")
+        .filter(|(_, b)| stages[b.stage].gates[b.gate].name == gate)
         .map(|(i, b)| (i, b.row..b.row + layer.stages()[b.stage].width))
         .collect()
 }

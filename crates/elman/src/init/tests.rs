@@ -212,6 +212,7 @@ fn gates_are_drawn_one_by_one_and_inputs_apart_from_recurrent_matrices() {
         recurrent: find("identity").unwrap(),
         bias: Bias::Zeros,
         forget_bias: None,
+        chrono: None,
     };
     let all = made("lstm", Sizes::new(3, 2), &init).unwrap();
     assert_eq!(parameter(&all, "weight_hh_l0").values, [1.0, 0.0, 0.0, 1.0].repeat(4));
@@ -259,6 +260,40 @@ fn the_forget_gates_bias_is_what_it_is_asked_to_be() {
     );
     let error = error("lstm", &Init { forget_bias: Some(f32::NAN), ..init });
     assert_eq!(error, "the forget bias is NaN; it must be a finite number");
+}
+
+#[test]
+fn the_chrono_initialisation_spreads_the_times_of_units() {
+    let init = Init { chrono: Some(400.0), ..Init::default() };
+    let (hidden, sizes) = (500, Sizes::new(1, 500));
+    let all = made("lstm", sizes, &init).unwrap();
+    let default = made("lstm", sizes, &Init::default()).unwrap();
+    for l in ["bias_ih_l0", "bias_ih_l1"] {
+        let (bias, before) = (&parameter(&all, l).values, &parameter(&default, l).values);
+        // i, f, g, o.
+        let (i, f) = (&bias[..hidden], &bias[hidden..2 * hidden]);
+        assert!(i.iter().zip(f).all(|(i, f)| *i == -f), "{l}");
+        assert_eq!(bias[2 * hidden..], before[2 * hidden..], "{l}");
+        // Uniform from 1 to 399: the mean within four standard errors.
+        let times: Vec<f32> = f.iter().map(|f| f.exp()).collect();
+        assert!(times.iter().all(|u| (0.99..399.1).contains(u)), "{l}");
+        let mean = times.iter().sum::<f32>() / hidden as f32;
+        assert!((mean - 200.0).abs() < 4.0 * 398.0 / (12.0 * hidden as f32).sqrt(), "{l}: {mean}");
+    }
+    assert_ne!(parameter(&all, "bias_ih_l0").values, parameter(&all, "bias_ih_l1").values);
+    let error = |cell: &str, init: &Init| made(cell, Sizes::new(3, 4), init).unwrap_err().to_string();
+    assert_eq!(
+        error("lstm-cifg", &init),
+        "cell `lstm-cifg` has no gates `f` and `i` with biases for the chrono initialisation; leave it out or take a cell such as `lstm`"
+    );
+    for wrong in [2.0, f32::INFINITY, f32::NAN] {
+        let message = error("lstm", &Init { chrono: Some(wrong), ..Init::default() });
+        assert!(
+            message.starts_with(&format!("the chrono initialisation's longest time is {wrong}; it must be")),
+            "{message}"
+        );
+    }
+    assert!(error("lstm", &Init { forget_bias: Some(1.0), ..init }).contains("without a forget bias beside it"));
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! A language model: embedding, recurrent layers, linear readout.
 
+mod online;
+
 use super::forcing::Forcing;
 use super::readout;
 use crate::init::{Init, InitError};
+use crate::online::Method;
 use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
 use crate::recurrent::{InitialState, Input, Options, Recurrent, RecurrentConfig, State, drop_elements, leaf};
 use crate::regularisation::{Regularisation, Regularised, with_penalty};
-use crate::train::Network;
 use crate::train::accumulate::{Part, columns, rows_of_parts};
+use crate::train::{Learnt, Network};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use elman_core::cell::OptionError;
@@ -81,6 +84,7 @@ impl LanguageModelConfig {
             },
             regularisation: Regularisation::default(),
             forcing: Forcing::TEACHER,
+            online: None,
         })
     }
 }
@@ -119,6 +123,8 @@ pub struct LanguageModel {
     regularisation: Regularisation,
     #[module(skip)]
     forcing: Forcing,
+    #[module(skip)]
+    online: Option<Method>,
 }
 
 /// A batch of token sequences, time-major.
@@ -275,6 +281,11 @@ impl Network for LanguageModel {
     fn count(batch: &TokenBatch) -> usize {
         batch.targets.iter().filter(|&&t| t != readout::IGNORE).count()
     }
+
+    fn learn(&self, batch: &TokenBatch, state: Option<State>, random: &mut Random) -> Option<Learnt> {
+        Some(self.learn_forward(self.online?, batch, state, random))
+    }
+
     fn prepare(&self, batch: TokenBatch, state: Option<&State>, step: u64, random: &mut Random) -> TokenBatch {
         match self.forcing.truth(step) {
             1.0.. => batch,
@@ -299,5 +310,5 @@ impl Network for LanguageModel {
 }
 
 #[cfg(test)]
-#[path = "language_model_dropout_test.rs"]
+#[path = "language_model/dropout_test.rs"]
 mod dropout_tests;

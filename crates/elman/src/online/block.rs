@@ -130,14 +130,14 @@ impl<F: Element> Block<F> {
 }
 
 /// `y += a x`.
-pub(super) fn axpy<F: Element>(y: &mut [F], a: F, x: &[F]) {
+pub(crate) fn axpy<F: Element>(y: &mut [F], a: F, x: &[F]) {
     for (y, &x) in y.iter_mut().zip(x) {
         *y = *y + a * x;
     }
 }
 
 /// Σ x y, in eight running sums: their order is fixed, and the processor need not wait for one addition before the next.
-pub(super) fn dot<F: Element>(x: &[F], y: &[F]) -> F {
+pub(crate) fn dot<F: Element>(x: &[F], y: &[F]) -> F {
     let mut sums = [F::constant(0.0); 8];
     let (xs, x_rest) = x.as_chunks::<8>();
     let (ys, y_rest) = y.as_chunks::<8>();

@@ -4,6 +4,9 @@ use crate::init::InitError;
 use crate::train::CheckpointError;
 use elman_core::LayerError;
 
+/// Numbers that the influence may have: 2 GB, and a trainer holds it a few times.
+pub(super) const LIMIT: usize = 1 << 29;
+
 /// What can be wrong with learning online.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -55,6 +58,23 @@ pub enum OnlineError {
         value: f64,
         /// What it may be.
         range: &'static str,
+    },
+    /// What only backpropagation through time can do.
+    #[error("{option} goes with backpropagation through time only; leave it out, or do not learn forward in time")]
+    Option {
+        /// What was asked for.
+        option: &'static str,
+    },
+    /// More numbers than a machine holds.
+    #[error(
+        "the influence has {numbers} numbers for {streams} stream(s), at most {LIMIT} are possible; lower the number of units, the width of the \
+         embedding or the number of streams, or take UORO, which keeps the fewest"
+    )]
+    Large {
+        /// All of them.
+        numbers: usize,
+        /// Rows of a batch.
+        streams: usize,
     },
     /// A vector of the wrong width.
     #[error("{what} has {got} numbers, expected {expected}")]

@@ -15,6 +15,15 @@ pub struct Cost {
     pub operations: usize,
 }
 
+/// Steps after which vanished influence is looked for.
+pub(crate) const SETTLE: u64 = 16;
+
+/// Makes zero what has vanished; NaN stays.
+pub(super) fn settle<F: Element>(values: &mut [F]) {
+    let (zero, small) = (F::constant(0.0), F::constant(F::VANISHED));
+    values.iter_mut().for_each(|v| *v = if *v < small && *v > -small { zero } else { *v });
+}
+
 /// The influence of all parameters on the state, P = ds/dθ, or an estimate of it, carried from step to step.
 pub trait Influence<F: Element>: Send {
     /// P ← J P + ∂s/∂θ, from the derivatives of the step just made.
@@ -26,11 +35,18 @@ pub trait Influence<F: Element>: Send {
     /// Where the slices have other lengths than S and that of the flat vector of parameters.
     fn gradient(&self, d_state: &[F], d_params: &mut [F]);
 
+    /// Makes zero what has vanished. Left alone, influence that decays ends in subnormal numbers, with which processors are many times slower; a
+    /// learner calls this every 16 steps.
+    fn settle(&mut self);
+
     /// Forgets: as before the first step.
     fn reset(&mut self);
 
     /// What it takes.
     fn cost(&self) -> Cost;
+
+    /// The names of [`export`](Influence::export), in its order.
+    fn names(&self) -> Vec<String>;
 
     /// Everything that it keeps: names and numbers.
     fn export(&self) -> Vec<(String, Vec<F>)>;

@@ -1,10 +1,11 @@
 //! A network that learns from a stream, one sample at a time.
 
-use super::error::OnlineError;
-use super::influence::{Cost, Influence};
+use super::error::{LIMIT, OnlineError};
+use super::influence::{Cost, Influence, SETTLE};
 use super::linear_step::{Input, LinearStep};
+use super::local::Flow;
 use super::rtrl::Rtrl;
-use super::sparse::Sparse;
+use super::sparse::{Sparse, has_carousel, reached};
 use super::uoro::Uoro;
 use crate::init::Init;
 use crate::random::Random;
@@ -26,6 +27,65 @@ pub enum Method {
     /// The truncated rule of the first LSTM, cheap and biased: [`Sparse::truncated`].
     Truncated,
 }
+
+impl Method {
+    /// All of them by name.
+    pub const ALL: [(&str, Method); 4] =
+        [("rtrl", Method::Rtrl), ("snap-1", Method::Snap1), ("uoro", Method::Uoro), ("truncated", Method::Truncated)];
+
+    /// Whether this can be done for a layer, with an embedding table of `vocabulary` rows where that is not 0, in so many streams.
+    ///
+    /// # Errors
+    /// A cell with feeds, or without a carousel for the truncated rule; more than 2²⁹ numbers of influence.
+    pub fn check(self, layer: &Layer, vocabulary: usize, streams: usize) -> Result<(), OnlineError> {
+        if layer.stages().iter().any(|stage| stage.feeds > 0) {
+            return Err(OnlineError::Feeds { cell: layer.cell().spec().name });
+        }
+        let flow = if self == Method::Truncated { Flow::Truncated } else { Flow::Full };
+        let step = LinearStep::<f32>::with(layer, vocabulary, flow);
+        if self == Method::Truncated && !has_carousel(&step) {
+            return Err(OnlineError::NoCarousel { cell: layer.cell().spec().name });
+        }
+        let (state, parameters) = (step.state_width(), step.layout().len);
+        let numbers = match self {
+            Method::Rtrl => state.saturating_mul(parameters),
+            Method::Snap1 | Method::Truncated => {
+                step.layout().rows.iter().map(|rows| rows.rows * rows.cols * reached(&step, rows)).sum()
+            }
+            Method::Uoro => state + parameters,
+        };
+        let numbers = numbers.saturating_mul(streams);
+        if numbers > LIMIT { Err(OnlineError::Large { numbers, streams }) } else { Ok(()) }
+    }
+
+    /// A layer's step and the influence of its parameters, and of those of an embedding table of `vocabulary` rows where that is not 0,
+    /// before the first step. The signs of [`Uoro`] are those of `seed`.
+    ///
+    /// # Errors
+    /// As [`check`](Method::check) for one stream.
+    pub fn start(self, layer: &Layer, vocabulary: usize, seed: u64) -> Result<Started, OnlineError> {
+        self.check(layer, vocabulary, 1)?;
+        self.make(layer, vocabulary, seed)
+    }
+
+    /// [`start`](Method::start) for what has been checked.
+    pub(crate) fn make(self, layer: &Layer, vocabulary: usize, seed: u64) -> Result<Started, OnlineError> {
+        if self == Method::Truncated {
+            let (step, sparse) = Sparse::truncated(layer, vocabulary)?;
+            return Ok((step, Box::new(sparse)));
+        }
+        let step = LinearStep::with(layer, vocabulary, Flow::Full);
+        let influence: Box<dyn Influence<f32>> = match self {
+            Method::Snap1 => Box::new(Sparse::new(&step)),
+            Method::Uoro => Box::new(Uoro::new(&step, seed)),
+            _ => Box::new(Rtrl::new(&step)),
+        };
+        Ok((step, influence))
+    }
+}
+
+/// A layer's step and the influence of its parameters.
+pub type Started = (LinearStep<f32>, Box<dyn Influence<f32>>);
 
 /// What a prediction is compared by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,24 +181,7 @@ impl OnlineConfig {
             }
         }
         let layer = Layer::new(self.cell.clone(), self.sizes)?;
-        if layer.stages().iter().any(|stage| stage.feeds > 0) {
-            return Err(OnlineError::Feeds { cell: self.cell.spec().name });
-        }
-        let (step, influence): (_, Box<dyn Influence<f32>>) = match self.method {
-            Method::Truncated => {
-                let (step, sparse) = Sparse::truncated(&layer, self.vocabulary)?;
-                (step, Box::new(sparse))
-            }
-            method => {
-                let step = LinearStep::with(&layer, self.vocabulary, super::Flow::Full);
-                let influence: Box<dyn Influence<f32>> = match method {
-                    Method::Snap1 => Box::new(Sparse::new(&step)),
-                    Method::Uoro => Box::new(Uoro::new(&step, self.seed)),
-                    _ => Box::new(Rtrl::new(&step)),
-                };
-                (step, influence)
-            }
-        };
+        let (step, influence) = self.method.start(&layer, self.vocabulary, self.seed)?;
         let mut params = self.init.draw(&layer, 0, self.seed)?.concat();
         let mut random = Random::new(self.seed, "init/embedding");
         params.extend((0..self.vocabulary * self.sizes.input).map(|_| random.normal()));
@@ -243,6 +286,9 @@ impl Online {
         }
         self.influence.advance(&self.step);
         self.steps += 1;
+        if self.steps.is_multiple_of(SETTLE) {
+            self.influence.settle();
+        }
         self.pending = true;
         let h = self.step.output();
         for ((y, row), &b) in self.prediction.iter_mut().zip(self.weight.chunks(h.len())).zip(&self.bias) {
@@ -393,7 +439,7 @@ impl Online {
 }
 
 /// e^y divided by the sum of all; the largest is taken off first.
-fn softmax(y: &mut [f32]) {
+pub(crate) fn softmax(y: &mut [f32]) {
     let largest = y.iter().fold(f32::NEG_INFINITY, |m, &y| m.max(y));
     y.iter_mut().for_each(|y| *y = (*y - largest).exp());
     let sum: f32 = y.iter().sum();

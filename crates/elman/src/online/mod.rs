@@ -5,7 +5,8 @@
 //!
 //! * [`LinearStep`]: a layer's step with its derivatives, read from the cell's equations;
 //! * [`Rtrl`]: exact; [`Sparse`]: SnAp-1, biased, and the truncated rule of the first LSTM; [`Uoro`]: unbiased with a variance.
-//! * [`Online`]: a layer and a readout that learn from a stream, with any of these.
+//! * [`Online`]: a layer and a readout that learn from a stream, with any of these;
+//! * [`LanguageModel::with_online`](crate::network::LanguageModel::with_online): a model that a trainer trains with any of these.
 //!
 //! docs/online.md has the equations, the costs beside those of backpropagation through time, and when to take which.
 
@@ -23,10 +24,13 @@ mod sparse;
 mod uoro;
 
 pub use block::{Block, Kind};
+pub(crate) use block::{axpy, dot};
 pub use error::OnlineError;
+pub(crate) use influence::SETTLE;
 pub use influence::{Cost, Influence};
 pub use layout::{Feature, Layout, Rows};
-pub use learner::{Loss, Method, Online, OnlineConfig, Target};
+pub(crate) use learner::softmax;
+pub use learner::{Loss, Method, Online, OnlineConfig, Started, Target};
 pub use linear_step::{Features, Input, LinearStep};
 pub use local::Flow;
 pub use rtrl::Rtrl;

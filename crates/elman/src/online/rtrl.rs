@@ -2,7 +2,7 @@
 
 use super::aligned::Aligned;
 use super::block::Kind;
-use super::influence::{Cost, Influence, column};
+use super::influence::{Cost, Influence, column, settle};
 use super::linear_step::{Features, LinearStep};
 use crate::runtime::Runtime;
 use elman_core::algebra::Element;
@@ -44,7 +44,7 @@ pub struct Rtrl<F> {
     runtime: Arc<Runtime>,
     /// S.
     state: usize,
-    /// N, and the columns of the initial state after them.
+    /// N or some of the parameters that follow each other, and the columns of the initial state after them.
     columns: usize,
     initial: bool,
     width: usize,
@@ -94,6 +94,11 @@ impl<F: Element> Rtrl<F> {
         Rtrl::with(step, false, None)
     }
 
+    /// The influence of some parameters that follow each other.
+    pub(super) fn of(step: &LinearStep<F>, parameters: Range<usize>) -> Self {
+        Rtrl::make(step, parameters, false, None)
+    }
+
     /// The influence of the state before the first step too: S more columns after the parameters, the identity at first.
     pub fn with_initial_state(step: &LinearStep<F>) -> Self {
         Rtrl::with(step, true, None)
@@ -101,12 +106,16 @@ impl<F: Element> Rtrl<F> {
 
     /// With the initial state or without, in so many parts; none: as many as pay.
     pub(super) fn with(step: &LinearStep<F>, initial: bool, parts: Option<usize>) -> Self {
+        Rtrl::make(step, 0..step.layout().len, initial, parts)
+    }
+
+    fn make(step: &LinearStep<F>, range: Range<usize>, initial: bool, parts: Option<usize>) -> Self {
         let runtime = Runtime::global();
         let (width, threads) = {
             let engine = runtime.engine();
             (engine.panel_width::<F>(), engine.threads())
         };
-        let (state, parameters) = (step.state_width(), step.layout().len);
+        let (state, parameters) = (step.state_width(), range.len());
         let columns = parameters + if initial { state } else { 0 };
         let (mut dense, mut diagonal) = (Vec::new(), Vec::new());
         let carried = 0..step.carried();
@@ -128,7 +137,7 @@ impl<F: Element> Rtrl<F> {
         let reached = |&of: &usize| diagonal.iter().any(|d| d.of == of);
         let fresh = carried.filter(|of| !reached(of)).map(|of| step.span(of)).collect();
         let zeros = |len: usize| vec![F::constant(0.0); len];
-        for rows in &step.layout().rows {
+        for rows in step.layout().rows.iter().filter(|rows| range.contains(&rows.first)) {
             let active = rows.rows.min(step.layout().sites[rows.site]);
             let reached = |u: usize| column(step, rows.site, u).map(|c| c.rows()).sum::<usize>();
             operations += (0..active).map(|u| reached(u) * rows.cols).sum::<usize>();
@@ -137,7 +146,7 @@ impl<F: Element> Rtrl<F> {
         let parts = parts.unwrap_or(if operations < ENOUGH { 1 } else { threads });
         let each = panels.div_ceil(parts).max(1);
         let part = |first: usize| Part {
-            first: first * width,
+            first: range.start + first * width,
             panels: (first..panels.min(first + each)).map(|_| Aligned::zeros(state * width)).collect(),
             next: Aligned::zeros(state * width),
         };
@@ -310,8 +319,18 @@ impl<F: Element> Influence<F> for Rtrl<F> {
     }
 
     fn gradient(&self, d_state: &[F], d_params: &mut [F]) {
-        assert!(d_params.len() == self.parameters, "d_params has {} numbers", d_params.len());
+        assert!(
+            d_params.len() == self.parameters,
+            "d_params has {} numbers, expected {}",
+            d_params.len(),
+            self.parameters
+        );
         self.pull(d_state, d_params);
+    }
+
+    fn settle(&mut self) {
+        let parts = self.parts.iter_mut().flat_map(|part| &mut part.panels);
+        parts.for_each(|panel| settle(panel));
     }
 
     fn reset(&mut self) {
@@ -325,6 +344,10 @@ impl<F: Element> Influence<F> for Rtrl<F> {
 
     fn cost(&self) -> Cost {
         Cost { numbers: self.state * self.columns, operations: self.operations }
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["influence".into()]
     }
 
     fn export(&self) -> Vec<(String, Vec<F>)> {
@@ -342,8 +365,12 @@ impl<F: Element> Influence<F> for Rtrl<F> {
     fn import(&mut self, kept: Vec<(String, Vec<F>)>) -> bool {
         match &kept[..] {
             [(name, values)] if name == "influence" && values.len() == self.state * self.columns => {
-                for (at, &value) in values.iter().enumerate() {
-                    *self.at(at / self.columns, at % self.columns) = value;
+                let (columns, w) = (self.columns, self.width);
+                let panels = self.parts.iter_mut().flat_map(|part| &mut part.panels);
+                for (first, panel) in (0..).step_by(w).zip(panels) {
+                    for (to, row) in panel.chunks_mut(w).zip(values.chunks(columns)) {
+                        to.iter_mut().zip(&row[first..]).for_each(|(to, &from)| *to = from);
+                    }
                 }
                 true
             }

@@ -2,23 +2,29 @@
 
 use super::block::Kind;
 use super::error::OnlineError;
-use super::influence::{Column, Cost, Influence, add_features, column};
+use super::influence::{Column, Cost, Influence, add_features, column, settle};
+use super::layout::Rows;
 use super::linear_step::LinearStep;
 use super::local::Flow;
+use super::rtrl::Rtrl;
 use elman_core::Layer;
 use elman_core::algebra::Element;
+use std::ops::Range;
 
 /// The sparse one-step approximation SnAp-1 (Menick, Elsen, Evci, Osindero, Simonyan & Graves, "Practical real time recurrent learning with a sparse
 /// approximation", ICLR 2021): of P ← J P + ∂s/∂θ only those elements are kept that ∂s/∂θ itself has.
 ///
 /// A row of parameters of a gate is then kept for the units that its own unit writes, one or two numbers a parameter for most cells, and the cost is
 /// that of a step. The gradient is **biased**: what reaches the state through other units' memory is lost. It is exact where J is diagonal (`indrnn`,
-/// `unit-feedback`, `min-gru`, `min-lstm`). In cells of several stages an early gate reaches every unit within one step; its rows are kept whole, at
-/// the cost of exact RTRL for them.
+/// `unit-feedback`, `min-gru`, `min-lstm`). In cells of several stages an early gate reaches every unit within one step, and in all cells so does
+/// an embedding; such rows are kept whole, at the cost of exact RTRL for them.
 ///
 /// [`Sparse::truncated`] is the same with errors cut at the gates.
 pub struct Sparse<F> {
+    /// Those that do not reach the whole state.
     groups: Vec<Group>,
+    /// Parameters that do: where they stand, their influence.
+    whole: Vec<(Range<usize>, Rtrl<F>)>,
     values: Vec<F>,
     /// S, N.
     state: usize,
@@ -29,6 +35,8 @@ pub struct Sparse<F> {
 
 /// A group of rows of parameters: `values[first + (row * reached + r) * cols + j]`.
 struct Group {
+    /// Which of the layout's.
+    of: usize,
     first: usize,
     reached: usize,
     rows: usize,
@@ -56,8 +64,9 @@ impl<F: Element> Sparse<F> {
     /// SnAp-1 of a layer's steps.
     pub fn new(step: &LinearStep<F>) -> Self {
         let mut groups = Vec::new();
+        let mut whole: Vec<Range<usize>> = Vec::new();
         let (mut first, mut most, mut operations) = (0, 0, 0);
-        for rows in &step.layout().rows {
+        for (of, rows) in step.layout().rows.iter().enumerate() {
             let mut pattern = Vec::new();
             for c in 0..step.carried() {
                 let block = step.site(c, rows.site);
@@ -69,9 +78,17 @@ impl<F: Element> Sparse<F> {
                 }
             }
             let reached = pattern.len();
+            if reached == step.state_width() {
+                let end = rows.first + rows.rows * rows.cols;
+                match whole.last_mut() {
+                    Some(last) if last.end == rows.first => last.end = end,
+                    _ => whole.push(rows.first..end),
+                }
+                continue;
+            }
             let width = step.layout().sites[rows.site];
             let group =
-                Group { first, reached, rows: rows.rows, cols: rows.cols, parameter: rows.first, width, pattern };
+                Group { of, first, reached, rows: rows.rows, cols: rows.cols, parameter: rows.first, width, pattern };
             first += group.rows * reached * group.cols;
             most = most.max(reached * group.cols);
             let pairs = group
@@ -84,8 +101,11 @@ impl<F: Element> Sparse<F> {
             groups.push(group);
         }
         let zeros = |len: usize| vec![F::constant(0.0); len];
+        let whole: Vec<_> = whole.into_iter().map(|range| (range.clone(), Rtrl::of(step, range))).collect();
+        operations += whole.iter().map(|(_, rtrl)| rtrl.cost().operations).sum::<usize>();
         Sparse {
             groups,
+            whole,
             values: zeros(first),
             state: step.state_width(),
             parameters: step.layout().len,
@@ -104,8 +124,7 @@ impl<F: Element> Sparse<F> {
     /// The cell has no carousel: nothing would be carried.
     pub fn truncated(layer: &Layer, vocabulary: usize) -> Result<(LinearStep<F>, Self), OnlineError> {
         let step = LinearStep::with(layer, vocabulary, Flow::Truncated);
-        let carried = || 0..step.carried();
-        if carried().all(|of| carried().all(|by| step.carry(of, by).kind() == Kind::Zero)) {
+        if !has_carousel(&step) {
             return Err(OnlineError::NoCarousel { cell: layer.cell().spec().name });
         }
         let sparse = Sparse::new(&step);
@@ -113,10 +132,29 @@ impl<F: Element> Sparse<F> {
     }
 }
 
+/// Whether any carried value reaches the next step past the matrices.
+pub(super) fn has_carousel<F: Element>(step: &LinearStep<F>) -> bool {
+    let carried = || 0..step.carried();
+    carried().any(|of| carried().any(|by| step.carry(of, by).kind() != Kind::Zero))
+}
+
+/// Rows of the state that a row of parameters reaches within a step.
+pub(super) fn reached<F: Element>(step: &LinearStep<F>, rows: &Rows) -> usize {
+    let block = |c: usize| step.site(c, rows.site);
+    let of = |c: usize| match block(c).kind() {
+        Kind::Zero => 0,
+        Kind::Diagonal => 1,
+        Kind::Dense => block(c).shape().0,
+    };
+    (0..step.carried()).map(of).sum()
+}
+
 impl<F: Element> Influence<F> for Sparse<F> {
     fn advance(&mut self, step: &LinearStep<F>) {
         let zero = F::constant(0.0);
-        for (group, rows) in self.groups.iter().zip(&step.layout().rows) {
+        self.whole.iter_mut().for_each(|(_, rtrl)| rtrl.advance(step));
+        for group in &self.groups {
+            let rows = &step.layout().rows[group.of];
             let (size, cols) = (group.reached * group.cols, group.cols);
             let active = step.active(rows);
             for row in 0..group.rows {
@@ -154,6 +192,9 @@ impl<F: Element> Influence<F> for Sparse<F> {
         assert!(d_state.len() == self.state, "d_state has {} numbers, expected {}", d_state.len(), self.state);
         assert!(d_params.len() == self.parameters, "d_params has {} numbers", d_params.len());
         d_params.fill(F::constant(0.0));
+        for (range, rtrl) in &self.whole {
+            rtrl.gradient(d_state, &mut d_params[range.clone()]);
+        }
         for group in &self.groups {
             let size = group.reached * group.cols;
             for row in 0..group.rows {
@@ -166,25 +207,38 @@ impl<F: Element> Influence<F> for Sparse<F> {
         }
     }
 
+    fn settle(&mut self) {
+        settle(&mut self.values);
+        self.whole.iter_mut().for_each(|(_, rtrl)| rtrl.settle());
+    }
+
     fn reset(&mut self) {
         self.values.fill(F::constant(0.0));
+        self.whole.iter_mut().for_each(|(_, rtrl)| rtrl.reset());
     }
 
     fn cost(&self) -> Cost {
-        Cost { numbers: self.values.len(), operations: self.operations }
+        let whole: usize = self.whole.iter().map(|(_, rtrl)| rtrl.cost().numbers).sum();
+        Cost { numbers: self.values.len() + whole, operations: self.operations }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let whole = self.whole.iter().map(|(range, _)| format!("influence/{}", range.start));
+        ["influence".to_string()].into_iter().chain(whole).collect()
     }
 
     fn export(&self) -> Vec<(String, Vec<F>)> {
-        vec![("influence".into(), self.values.clone())]
+        let whole = self.whole.iter().flat_map(|(_, rtrl)| rtrl.export()).map(|(_, values)| values);
+        self.names().into_iter().zip([self.values.clone()].into_iter().chain(whole)).collect()
     }
 
     fn import(&mut self, kept: Vec<(String, Vec<F>)>) -> bool {
-        match &kept[..] {
-            [(name, values)] if name == "influence" && values.len() == self.values.len() => {
-                self.values.copy_from_slice(values);
-                true
-            }
-            _ => false,
+        let fits = kept.iter().map(|(name, _)| name).eq(&self.names()) && kept[0].1.len() == self.values.len();
+        if !fits {
+            return false;
         }
+        let mut kept = kept.into_iter().map(|(_, values)| values);
+        self.values = kept.next().expect("as many as names");
+        self.whole.iter_mut().zip(kept).all(|((_, rtrl), values)| rtrl.import(vec![("influence".into(), values)]))
     }
 }

@@ -496,3 +496,25 @@ fn wrong_input_is_one_line_and_changes_nothing() {
     assert_eq!(lines[5], "token 4 is not below the vocabulary's size 4");
     assert!(lines.iter().all(|l| !l.contains('\n')), "{lines:?}");
 }
+
+/// A token's influence that decays becomes zero, and not subnormal numbers first.
+#[test]
+fn vanished_influence_is_zero() {
+    for (name, method) in Method::ALL {
+        let mut config = OnlineConfig::new((cells::find("lstm").unwrap().make)(), Sizes::new(2, 4), 1);
+        (config.vocabulary, config.method, config.rate) = (3, method, 0.0);
+        let mut online = config.init().unwrap();
+        online.predict(Input::Token(2)).unwrap();
+        let mut zeros = 0;
+        for t in 2..=800 {
+            online.predict(Input::Token(t % 2)).unwrap();
+            let kept = online.influence.export();
+            let values = || kept.iter().flat_map(|(_, values)| values);
+            if t % 16 == 0 {
+                assert!(values().all(|v| !v.is_subnormal()), "{name}, step {t}");
+            }
+            zeros = values().filter(|v| **v == 0.0).count();
+        }
+        assert!(zeros > 0 || method == Method::Uoro, "{name}: token 2 still has influence");
+    }
+}

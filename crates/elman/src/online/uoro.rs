@@ -1,7 +1,7 @@
 //! Unbiased online recurrent optimisation: the influence as a random matrix of rank one.
 
 use super::block::{Kind, axpy, dot};
-use super::influence::{Column, Cost, Influence, add_features, column};
+use super::influence::{Column, Cost, Influence, add_features, column, settle};
 use super::linear_step::LinearStep;
 use crate::random::Random;
 use elman_core::algebra::Element;
@@ -117,6 +117,11 @@ impl<F: Element> Influence<F> for Uoro<F> {
         axpy(d_params, dot(d_state, &self.a), &self.b);
     }
 
+    fn settle(&mut self) {
+        settle(&mut self.a);
+        settle(&mut self.b);
+    }
+
     fn reset(&mut self) {
         self.a.fill(F::constant(0.0));
         self.b.fill(F::constant(0.0));
@@ -124,6 +129,10 @@ impl<F: Element> Influence<F> for Uoro<F> {
 
     fn cost(&self) -> Cost {
         Cost { numbers: self.a.len() + self.b.len(), operations: self.operations }
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["influence/state".into(), "influence/parameters".into()]
     }
 
     fn export(&self) -> Vec<(String, Vec<F>)> {

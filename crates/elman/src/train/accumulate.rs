@@ -1,6 +1,6 @@
 //! The gradient of a batch in parts: the rows are divided, so that less memory is needed at once.
 
-use super::trainer::Network;
+use super::trainer::{Learnt, Network};
 use crate::flex::to_vec;
 use crate::parameters::{self, Gradient};
 use crate::random::Random;
@@ -54,6 +54,10 @@ pub(super) struct Passed {
 
 /// The loss of a batch, its gradient and the state after it.
 pub(super) fn whole<N: Network>(network: &N, batch: &N::Batch, state: Option<State>, random: &mut Random) -> Passed {
+    if let Some(Learnt { loss, state, gradients }) = network.learn(batch, state.clone(), random) {
+        let gradients = gradients.into_iter().map(|(path, values)| (path, Gradient::Host(values))).collect();
+        return Passed { loss, state, gradients };
+    }
     let (loss, state) = network.loss(batch, state, random);
     let value = f64::from(to_vec(loss.clone())[0]);
     let state = state.detach();

@@ -22,7 +22,7 @@ pub use gradient_noise::GradientNoise;
 pub use optimiser::{Optimiser, Rule};
 pub use rate_finder::{RateError, RateFinder, RatePoint, RateSweep};
 pub use schedule::Schedule;
-pub use trainer::{BatchSource, Network, Report, TrainError, Trainer};
+pub use trainer::{BatchSource, Learnt, Network, Report, TrainError, Trainer};
 pub use truncation::{Overlapping, Truncation, TruncationError, Window};
 
 /// Numbers that a thread takes at a time in passes over all parameters: enough to be worth a thread.

@@ -23,6 +23,12 @@ pub trait Network: Module {
     /// The mean loss of a batch from `state` (zeros if none) and the state after it. Every random draw comes from `random`.
     fn loss(&self, batch: &Self::Batch, state: Option<State>, random: &mut Random) -> (Tensor<1>, State);
 
+    /// The loss of a batch, the state after it and the gradient, where the network has another way to them than to go back through
+    /// [`loss`](Network::loss).
+    fn learn(&self, _batch: &Self::Batch, _state: Option<State>, _random: &mut Random) -> Option<Learnt> {
+        None
+    }
+
     /// Whether the batch begins new sequences, so that the state before it is dropped.
     fn is_fresh(batch: &Self::Batch) -> bool;
 
@@ -38,6 +44,17 @@ pub trait Network: Module {
     fn split(&self, _batch: &Self::Batch, _parts: usize) -> Option<Vec<Part<Self::Batch>>> {
         None
     }
+}
+
+/// What a network learns from a batch by its own way.
+#[derive(Clone, Debug)]
+pub struct Learnt {
+    /// The mean loss.
+    pub loss: f64,
+    /// The state after it, and whatever else is carried to the next batch: further layers of (B, any width).
+    pub state: State,
+    /// The gradient of every parameter by path, in the order of the module's fields.
+    pub gradients: Vec<(String, Vec<f32>)>,
 }
 
 /// Where batches come from.
