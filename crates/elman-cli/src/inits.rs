@@ -31,5 +31,7 @@ pub fn run(command: &List) -> Result<(), Failure> {
         let settings = format!("--cell {} --init-recurrent {} --init-bias {}", p.cell, p.recurrent, bias(p.bias));
         text += &format!("  {:width$}  {}: {}; {settings}\n", p.name, p.title, p.doc);
     }
+    text += "\nBiases: --init-bias uniform or zeros; --forget-bias B for the gate `f`; --chrono T for LSTM units that remember for up to T steps at\n";
+    text += "first (Tallec & Ollivier 2018)\n";
     output::text(&text)
 }

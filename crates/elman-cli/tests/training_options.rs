@@ -25,6 +25,50 @@ fn a_run_with_all_of_them_is_the_same_when_it_is_resumed() {
 }
 
 #[test]
+fn a_run_that_learns_forward_in_time_is_the_same_when_it_is_resumed() {
+    let place = Place::new();
+    finish(place.train("plain").args(["--steps", "9"])).ok();
+    for algorithm in ["rtrl", "snap-1", "uoro", "truncated"] {
+        let (whole, parts) = (format!("{algorithm}-whole"), format!("{algorithm}-parts"));
+        let options = ["--algorithm", algorithm, "--parts", "2"];
+        finish(place.train(&whole).args(options).args(["--steps", "9"])).ok();
+        finish(place.train(&parts).args(options).args(["--steps", "4"])).ok();
+        finish(place.resume(&parts).args(["--steps", "9"])).ok();
+        for file in ["model.safetensors", "checkpoint.safetensors", "metrics.jsonl"] {
+            same(&place.path(&whole).join(file), &place.path(&parts).join(file));
+        }
+        assert!(place.read(&format!("{whole}/model.safetensors")) != place.read("plain/model.safetensors"));
+        finish(place.resume(&parts).args(["--algorithm", "bptt"])).fails(2, &["other settings", "algorithm"]);
+    }
+}
+
+#[test]
+fn what_cannot_go_forward_in_time_is_refused() {
+    let place = Place::new();
+    for (arguments, words) in [
+        (vec!["--algorithm", "rtl"], ["unknown algorithm `rtl`", "did you mean `rtrl`?"]),
+        (vec!["--algorithm", "rtrl", "--layers", "2"], ["algorithm rtrl: 2 layers", "set `layers` to 1"]),
+        (vec!["--algorithm", "uoro", "--dropout-output", "0.1"], ["algorithm uoro: regularisation", "leave it out"]),
+        (
+            vec!["--algorithm", "rtrl", "--stride", "2"],
+            ["algorithm rtrl: `stride` has a meaning for bptt only", "leave it out"],
+        ),
+        (vec!["--algorithm", "rtrl", "--recompute", "4"], ["`recompute` has a meaning for bptt only", "leave it out"]),
+        (
+            vec!["--algorithm", "rtrl", "--hidden", "1000"],
+            ["algorithm rtrl: the influence has", "lower the number of units"],
+        ),
+        (
+            vec!["--algorithm", "truncated", "--cell", "elman"],
+            ["cell `elman` carries nothing past its matrices", "lstm-1997"],
+        ),
+    ] {
+        finish(place.train("run").args(arguments)).fails(2, &words);
+        assert!(!place.path("run").exists());
+    }
+}
+
+#[test]
 fn the_watch_is_in_the_events() {
     let place = Place::new();
     finish(place.train("run").args(["--watch", "on", "--log-every", "5"])).ok();

@@ -35,6 +35,16 @@ fn forget_bias(text: &str) -> Option<Option<f32>> {
     text.parse().ok().filter(|value: &f32| value.is_finite()).map(Some)
 }
 
+pub const CHRONO: Kind = Kind::Text(|text| chrono(text).is_some(), "`off` or a number above 2");
+
+/// None: no such text; none within: off.
+fn chrono(text: &str) -> Option<Option<f32>> {
+    if text == "off" {
+        return Some(None);
+    }
+    text.parse().ok().filter(|longest: &f32| *longest > 2.0 && longest.is_finite()).map(Some)
+}
+
 pub const RANGE: Kind = Kind::Text(|text| range_of(text).is_some(), "`off` or a number above 0");
 
 /// None: no such text; none within: off.
@@ -53,7 +63,7 @@ pub fn range(settings: &Settings) -> Result<Option<f32>, Error> {
     let range = range_of(settings.text("init-range")).flatten();
     if range.is_some() && init(settings)? != Init::default() {
         return Err(Error::Usage(
-            "init-range: it draws every parameter; leave out init-input, init-recurrent, init-bias and forget-bias, or set it to off".into(),
+            "init-range: it draws every parameter; leave out init-input, init-recurrent, init-bias, forget-bias and chrono, or set it to off".into(),
         ));
     }
     Ok(range)
@@ -67,6 +77,7 @@ pub fn init(settings: &Settings) -> Result<Init, Error> {
         recurrent: find("init-recurrent")?,
         bias: if settings.text("init-bias") == "zeros" { Bias::Zeros } else { Bias::Uniform },
         forget_bias: forget_bias(settings.text("forget-bias")).flatten(),
+        chrono: chrono(settings.text("chrono")).flatten(),
     })
 }
 
@@ -102,5 +113,10 @@ mod tests {
         assert_eq!(init(&settings).unwrap(), wanted);
         let error = settings.set("forget-bias", "inf", "").unwrap_err().to_string();
         assert_eq!(error, "`forget-bias` is `inf`; it must be `off` or a number");
+        settings.set("forget-bias", "off", "").unwrap();
+        settings.set("chrono", "300", "").unwrap();
+        assert_eq!(init(&settings).unwrap().chrono, Some(300.0));
+        let error = settings.set("chrono", "2", "").unwrap_err().to_string();
+        assert_eq!(error, "`chrono` is `2`; it must be `off` or a number above 2");
     }
 }

@@ -6,6 +6,7 @@ use crate::settings::Settings;
 use crate::tasks::{Evaluation, Report, Start};
 use crate::{Error, Observer};
 
+pub mod algorithm;
 mod checkpoint;
 mod eval;
 pub mod initial;

@@ -1,6 +1,6 @@
 //! From settings to a network and its trainer, and from those to a model that runs without them.
 
-use super::{initial, regularisation};
+use super::{algorithm, initial, regularisation};
 use crate::Error;
 use crate::settings::Settings;
 use burn::tensor::Device;
@@ -87,6 +87,7 @@ pub fn trainer(
         // Its own: the process's runtime may be another run's too.
         network.rnn = network.rnn.with_runtime(Runtime::with_bf16(settings.size("threads"), kernel));
     }
+    network = algorithm::network(network, settings)?;
     let constraints = constraints(&network, settings)?;
     let optimiser = Optimiser::new(rule(settings), settings.number("weight-decay"));
     let mut trainer = Trainer::new(network, optimiser, settings.number("lr"), seed);

@@ -106,6 +106,7 @@ mod tests {
             ("activation-penalty", "2"),
             ("temporal-penalty", "2"),
             ("scheduled-sampling", "exponential:0.9"),
+            ("algorithm", "snap-1"),
             ("clip", "0.25"),
             ("clip-by", "value"),
             ("gradient-noise", "0.3"),

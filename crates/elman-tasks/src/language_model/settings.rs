@@ -35,7 +35,7 @@ macro_rules! language_model_settings {
         eval_every: $eval_every:expr, eval_size: $eval_size:expr,
         sample_every: ($sample_every:literal, $sample_every_embedded:literal), sample_length: $sample_length:literal $(,)?
     ) => {{
-        use $crate::language_model::{initial, regularisation};
+        use $crate::language_model::{algorithm, initial, regularisation};
         use $crate::language_model::settings::{COUNT, EVERY, FRACTION, NOT_NEGATIVE, POSITIVE, RECOMPUTE, SIZE, fixed, setting};
         use $crate::settings::Default::{Auto, Is, Same};
         use $crate::settings::{Kind, MAX, Setting};
@@ -58,6 +58,9 @@ macro_rules! language_model_settings {
             fixed("init-bias", Kind::Choice(|| vec!["uniform", "zeros"]), Is("uniform"), "Biases of a layer before training."),
             fixed("forget-bias", initial::FORGET_BIAS, Is("off"),
                 "Bias of the gate `f` before training, for cells that have one; off leaves it to init-bias."),
+            fixed("chrono", initial::CHRONO, Is("off"),
+                concat!("Longest time in ", $token, "s over which units remember before training, for LSTMs: the biases of their forget gates are spread \
+                 so, and their input gates' are the negative (Tallec & Ollivier 2018).")),
             fixed("learn-initial-state", Kind::Choice(|| vec!["off", "on"]), Is("off"),
                 concat!("Whether the state before the first ", $token, " is learned instead of zero. Only a step that begins the text anew \
                  teaches it.")),
@@ -91,6 +94,10 @@ macro_rules! language_model_settings {
             fixed("stride", Kind::Integer(1, 1_000_000), Same("seq-len"),
                 concat!($Tokens, " of each stream between updates (k1), at most seq-len. With fewer, the steps before are computed again in each \
                  update, and more paths of the gradient survive: `elman paths` shows which.")),
+            fixed("algorithm", Kind::Choice(algorithm::names), Is("bptt"),
+                concat!("How the gradient is taken: bptt goes back through the ", $token, "s of a step; the others carry it forward with the stream, \
+                 across steps, for one layer: rtrl exactly (memory and time are those of small layers), snap-1 and truncated with a bias, uoro with \
+                 a variance. docs/online.md has their equations and costs.")),
             setting("parts", SIZE, Is("1"),
                 "Groups of streams that are worked on one after the other, their gradients added up: less memory, the same update."),
             setting("recompute", RECOMPUTE, Is("off"),

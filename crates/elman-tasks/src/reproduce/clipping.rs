@@ -6,7 +6,7 @@ use crate::Error;
 use crate::plot::{self, Curve};
 use elman::init::find_preset;
 use elman::network::{Predict, SequenceBatch, SequenceNetwork, SequenceNetworkConfig};
-use elman::train::Rule;
+use elman::train::{Rule, Schedule};
 use elman::{Sizes, cells};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
@@ -88,7 +88,7 @@ fn run(options: &Options, log: Log) -> Result<Outcome, Error> {
         };
         let mut curves = Vec::new();
         for (name, clip) in [("as it comes", None), ("clipped", Some(task.clip))] {
-            let plan = Plan { steps, rate: task.rate, clip, rule: Rule::SGD };
+            let plan = Plan { steps, rate: task.rate, clip, rule: Rule::SGD, schedule: Schedule::Constant };
             let mut trainer = trainer(&config, plan, options.seed)?;
             let (mut points, mut largest, mut low) = (Vec::new(), 0.0f64, 0);
             let make = |k| (task.batch)(length, 32, options.seed, k);

@@ -6,7 +6,7 @@ use crate::plot::{self, Curve};
 use burn::tensor::{Device, Tensor};
 use elman::State;
 use elman::network::{SequenceBatch, SequenceNetwork, SequenceNetworkConfig};
-use elman::train::{BatchSource, Optimiser, Report, Rule, TrainError, Trainer};
+use elman::train::{BatchSource, Optimiser, Report, Rule, Schedule, TrainError, Trainer};
 
 /// How a network is trained.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +19,14 @@ pub struct Plan {
     pub clip: Option<f64>,
     /// Their rule.
     pub rule: Rule,
+    /// How the rate moves.
+    pub schedule: Schedule,
 }
 
 impl Plan {
     /// Adam, and clipping by the global norm.
     pub fn adam(steps: u64, rate: f64, clip: f64) -> Plan {
-        Plan { steps, rate, clip: Some(clip), rule: Rule::ADAM }
+        Plan { steps, rate, clip: Some(clip), rule: Rule::ADAM, schedule: Schedule::Constant }
     }
 }
 
@@ -60,6 +62,7 @@ pub fn trainer(config: &SequenceNetworkConfig, plan: Plan, seed: u64) -> Result<
     let network = config.init(seed, &device()).map_err(|error| Error::Failed(error.to_string()))?;
     let mut trainer = Trainer::new(network, Optimiser::new(plan.rule, 0.0), plan.rate, seed);
     trainer.clip = plan.clip;
+    trainer.schedule = plan.schedule;
     Ok(trainer)
 }
 
