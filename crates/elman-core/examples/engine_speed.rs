@@ -3,12 +3,13 @@
 //! ```sh
 //! cargo run --release -p elman-core --example engine_speed -- lstm 100 64 256 2
 //! cargo run --release -p elman-core --example engine_speed -- lstm 400 32 100 1 last
+//! cargo run --release -p elman-core --example engine_speed -- lstm 100 64 256 2 bf16
 //! ```
 //!
-//! Arguments: cell, T, B, H (the input is as wide), threads, and `last` where only the last step has a loss. Prints medians and the rate of the matrix
-//! products.
+//! Arguments: cell, T, B, H (the input is as wide), threads, and `last` where only the last step has a loss or `bf16` for products in mixed precision.
+//! Prints medians, the least times, and the rate of the matrix products in the median.
 
-use elman_core::engine::{Engine, Gradients, Input, Output, Sequence, StepInput, Stepper, Workspace};
+use elman_core::engine::{Bf16Kernel, Engine, Gradients, Input, Output, Sequence, StepInput, Stepper, Workspace};
 use elman_core::layer::Role;
 use elman_core::{Layer, Sizes, cells};
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use std::time::Instant;
 const ROUNDS: usize = 15;
 const STEPS: usize = 5000;
 
-/// The median seconds of a call.
-fn median(mut call: impl FnMut()) -> f64 {
+/// The median seconds of a call, and the least.
+fn seconds(mut call: impl FnMut()) -> (f64, f64) {
     let mut times: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let began = Instant::now();
@@ -27,7 +28,7 @@ fn median(mut call: impl FnMut()) -> f64 {
         })
         .collect();
     times.sort_by(f64::total_cmp);
-    times[ROUNDS / 2]
+    (times[ROUNDS / 2], times[0])
 }
 
 fn main() {
@@ -43,19 +44,21 @@ fn main() {
     let params: Vec<Vec<f32>> = layer.parameters().iter().map(|p| values(p.len())).collect();
     let params: Vec<&[f32]> = params.iter().map(Vec::as_slice).collect();
     let (x, mut d_y) = (values(t * b * h), values(t * b * layer.output_width()));
+    let mut engine = Engine::new(threads);
     match arguments.get(5).map(String::as_str) {
         None => {}
         Some("last") => d_y[..(t - 1) * b * layer.output_width()].fill(0.0),
-        Some(other) => panic!("the sixth argument is `{other}`; it is `last` or not there"),
+        Some("bf16") => engine = engine.with_bf16(Bf16Kernel::detect().expect("a processor with products of bf16")),
+        Some(other) => panic!("the sixth argument is `{other}`; it is `last`, `bf16` or not there"),
     }
     let seq = Sequence::new(t, b, Input::Dense(&x));
 
-    let engine = Arc::new(Engine::new(threads));
+    let engine = Arc::new(engine);
     let (mut ws, mut out, mut gradients) = (Workspace::new(), Output::default(), Gradients::default());
     engine.forward(&layer, &params, &seq, &mut ws, &mut out);
     engine.backward(&layer, &params, &seq, &mut ws, &d_y, None, &mut gradients);
-    let forward = median(|| engine.forward(&layer, &params, &seq, &mut ws, &mut out));
-    let both = median(|| {
+    let forward = seconds(|| engine.forward(&layer, &params, &seq, &mut ws, &mut out));
+    let both = seconds(|| {
         engine.forward(&layer, &params, &seq, &mut ws, &mut out);
         engine.backward(&layer, &params, &seq, &mut ws, &d_y, None, &mut gradients);
     });
@@ -63,14 +66,18 @@ fn main() {
     let rate = |seconds: f64, products: usize| (2 * products * weights * t * b) as f64 / seconds / 1e9;
 
     let mut stepper = Stepper::new(&engine, &layer, &params, 1, None);
-    let step = median(|| {
+    let steps = seconds(|| {
         for i in 0..STEPS {
             stepper.step(StepInput::Dense(&x[i % (t * b) * h..][..h]));
         }
-    }) / STEPS as f64;
+    });
 
-    println!("{cell}  T={t} B={b} I=H={h}  {}  {} threads, f32", engine.isa(), engine.threads());
-    println!("forward              {:8.2} ms  {:6.1} GF/s", forward * 1e3, rate(forward, 1));
-    println!("forward and backward {:8.2} ms  {:6.1} GF/s", both * 1e3, rate(both, 3));
-    println!("one step, batch 1    {:8.2} us", step * 1e6);
+    let products = engine.bf16().map_or("f32".into(), |kernel| format!("bf16 by {kernel}"));
+    println!("{cell}  T={t} B={b} I=H={h}  {}  {} threads, {products}", engine.isa(), engine.threads());
+    for (what, (median, least), products) in [("forward", forward, 1), ("forward and backward", both, 3)] {
+        let (median_ms, least_ms) = (median * 1e3, least * 1e3);
+        println!("{what:<20} {median_ms:8.2} ms  least {least_ms:8.2} ms  {:6.1} GF/s", rate(median, products));
+    }
+    let us = |seconds: f64| seconds / STEPS as f64 * 1e6;
+    println!("one step, batch 1    {:8.2} us  least {:8.2} us", us(steps.0), us(steps.1));
 }

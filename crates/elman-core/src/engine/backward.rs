@@ -241,6 +241,7 @@ impl<F: Element> Run<'_, F> {
                 self.team.barrier();
             }
             let to = self.d_place(source.place, step);
+            let mut same_left = false;
             for (panel, first, vectors) in pieces(panels, self.own(source.width, thread)) {
                 let shift = first * panels.lanes;
                 self.gate_segments(stage, s, gates, panel, shift, &mut hands.segments);
@@ -266,6 +267,7 @@ impl<F: Element> Run<'_, F> {
                         out_next: 0,
                         scales: core::ptr::null(),
                         soon: Soon::NOTHING,
+                        same_left: core::mem::replace(&mut same_left, true),
                     };
                     self.backward_product(product, Right::Pairs);
                     if let Some(m) = mask {
@@ -355,26 +357,21 @@ impl<F: Element> Run<'_, F> {
                     continue;
                 }
                 let panels = self.plan.panels;
-                for panel in 0..panels.count(source.width) {
-                    // The same rows of the source for every gate: (step's first row in the chunk, its rows, the source).
-                    let steps = chunk.clone().map(|step| {
-                        let row = self.ws.rows.offset[step] - self.ws.rows.offset[chunk.start];
-                        (row, self.ws.rows.active[step], self.source(stage, s, step).at(panel, 0))
-                    });
-                    for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
-                        for (k, &(gate, _)) in source.gates.iter().enumerate() {
-                            let shift = first * panels.lanes;
+                for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+                    let (shift, units) = (first * panels.lanes, vectors * panels.lanes);
+                    for (k, &(gate, _)) in source.gates.iter().enumerate() {
+                        let a = |row: usize| gates.at(group * shape.gates + gate, row).wrapping_add(shift).cast_const();
+                        let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
+                        for panel in 0..panels.count(source.width) {
                             hands.segments.clear();
-                            hands.segments.extend(steps.clone().map(|(row, rows, b)| Segment {
-                                a: gates.at(group * shape.gates + gate, row).wrapping_add(shift).cast_const(),
+                            hands.segments.extend(chunk.clone().map(|step| Segment {
+                                a: a(self.ws.rows.offset[step] - self.ws.rows.offset[chunk.start]),
                                 row: 1,
                                 column: panels.width,
-                                b: b.cast_const(),
-                                depth: rows,
+                                b: self.source(stage, s, step).at(panel, 0).cast_const(),
+                                depth: self.ws.rows.active[step],
                                 next: 0,
                             }));
-                            let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
-                            let units = vectors * panels.lanes;
                             // SAFETY: gate gradients and sources are complete; these units are this thread's.
                             unsafe {
                                 self.weight_product(hands, out.at(panel, shift), units, source.width, panel, fresh)
@@ -386,7 +383,7 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// `out (units, panel) = or += Σ segments`.
+    /// `out (units, panel) = or += Σ segments`, where panels that follow the first have the same A.
     pub unsafe fn weight_product(
         &self,
         hands: &Hands<F>,
@@ -412,6 +409,7 @@ impl<F: Element> Run<'_, F> {
                 out_next: 0,
                 scales: core::ptr::null(),
                 soon: Soon::NOTHING,
+                same_left: panel > 0,
             };
             self.backward_product(product, Right::Numbers);
         }

@@ -170,7 +170,10 @@ impl<F: Element> Run<'_, F> {
                 if self.layer.stages()[stage].writes.contains(&self.layer.output()) {
                     self.put_out(0, thread, y);
                 }
-                self.team.barrier();
+                // After the last one the team's run ends.
+                if stage + 1 < self.plan.stages.len() {
+                    self.team.barrier();
+                }
             }
         }
     }
@@ -193,6 +196,7 @@ impl<F: Element> Run<'_, F> {
         let Some(s) = self.plan.input_source(stage) else { return };
         let packed = &self.ws.stages[stage];
         let input = self.layer.sizes().input;
+        let mut same_left = false;
         for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
             let shift = first * panels.lanes;
             for run in &shape.sources[s].runs {
@@ -218,6 +222,7 @@ impl<F: Element> Run<'_, F> {
                             out_next: out.rows * panels.width,
                             scales: packed.scales(shape, panels, s, group, run.start).wrapping_add(shift),
                             soon: core::mem::replace(&mut soon, Soon::NOTHING),
+                            same_left: core::mem::replace(&mut same_left, true),
                         },
                     );
                 }
@@ -281,10 +286,13 @@ impl<F: Element> Run<'_, F> {
             }
         }
         let mut own = pieces(self.plan.panels, self.own(shape.width, thread));
+        hands.same_left = false;
         while let Some(piece) = if flip { own.next_back() } else { own.next() } {
             for run in shape.runs.iter().filter(|_| !direct) {
                 // SAFETY: sources are complete past the last barrier; the units are this thread's.
                 unsafe { self.gates(stage, step, chunk_start, run, piece, hands) };
+                // Runs have sources of their own.
+                hands.same_left = shape.runs.len() == 1;
             }
             if shape.norms.is_empty() {
                 // SAFETY: as above.
@@ -333,6 +341,7 @@ impl<F: Element> Run<'_, F> {
             out_next: pre.rows * panels.width,
             scales: core::ptr::null(),
             soon: Soon::NOTHING,
+            same_left: false,
         };
         let of_run = |source: &SourceShape| source.gates.iter().position(|g| g.0 == run.start);
         let input = shape.sources.iter().find(|source| source.place == Place::Input);
@@ -363,7 +372,9 @@ impl<F: Element> Run<'_, F> {
             }
         }
         // SAFETY: as above.
-        unsafe { self.product(stage, Product { segments: &hands.segments, ..product }) };
+        unsafe {
+            self.product(stage, Product { segments: &hands.segments, same_left: hands.same_left, ..product });
+        }
     }
 
     /// Bias plus input product of a step's rows, computed ahead or folded into the token table, and the distance to the

@@ -9,6 +9,8 @@ pub(super) struct Hands<F> {
     pub args: Vec<Column<F>>,
     pub outs: Vec<Column<F>>,
     pub d_args: Vec<Column<F>>,
+    /// Whether the next product of gates has the A of the one before.
+    pub same_left: bool,
 }
 
 // SAFETY: the addresses in the lists are only followed inside a run, which answers for them.
@@ -16,7 +18,7 @@ unsafe impl<F: Send> Send for Hands<F> {}
 
 impl<F> Default for Hands<F> {
     fn default() -> Self {
-        Hands { segments: Vec::new(), args: Vec::new(), outs: Vec::new(), d_args: Vec::new() }
+        Hands { segments: Vec::new(), args: Vec::new(), outs: Vec::new(), d_args: Vec::new(), same_left: false }
     }
 }
 

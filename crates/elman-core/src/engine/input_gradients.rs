@@ -152,6 +152,7 @@ impl<F: Element> Run<'_, F> {
         // Straight to the caller's rows where whole registers fit there.
         let in_place = once && input.is_multiple_of(panels.lanes);
         let d_x = self.scratch(gates.rows);
+        let mut same_left = false;
         for (panel, first, vectors) in pieces(panels, own_input) {
             let shift = first * panels.lanes;
             let (out, out_stride) = match in_place {
@@ -182,6 +183,7 @@ impl<F: Element> Run<'_, F> {
                     out_next: 0,
                     scales: core::ptr::null(),
                     soon: Soon::NOTHING,
+                    same_left: core::mem::replace(&mut same_left, true),
                 };
                 self.backward_product(product, Right::Pairs);
                 for row in (0..gates.rows).filter(|_| !in_place) {

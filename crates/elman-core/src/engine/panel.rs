@@ -107,6 +107,7 @@ impl Engine {
             out_next: 0,
             scales: core::ptr::null(),
             soon: Soon::NOTHING,
+            same_left: false,
         };
         // SAFETY: the engine's instruction set is the processor's; every slice has the rows and columns, as asserted; `out` is borrowed alone,
         // and is also what the sums start from.

@@ -133,6 +133,9 @@ pub struct Product<'a, F> {
     pub scales: *const F,
     /// What is asked for meanwhile, in place of the next panel's B.
     pub soon: Soon<F>,
+    /// Whether rows and A are those of the product before on this thread, unchanged since: in mixed precision they are then not
+    /// converted again.
+    pub same_left: bool,
 }
 
 impl<F: Element> Product<'_, F> {

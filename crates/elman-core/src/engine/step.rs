@@ -294,6 +294,7 @@ impl<F: Element> Affine<F> {
                     out_next: 0,
                     scales: core::ptr::null(),
                     soon: Soon::NOTHING,
+                    same_left: false,
                 }
                 .run(self.isa);
                 for row in 0..rows {

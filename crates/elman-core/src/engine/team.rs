@@ -2,7 +2,7 @@
 
 use super::forward::Shared as Address;
 use crate::algebra::Element;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
@@ -10,20 +10,39 @@ use std::thread::JoinHandle;
 /// collapses when the machine is shared.
 const SPINS: usize = 20_000;
 
-/// A counter that threads can wait on: spin a while, then sleep.
+/// Lines of the cache of its own, in a pair as processors fetch them: who writes here disturbs nobody who reads elsewhere.
 #[derive(Default)]
-struct Signal {
-    value: AtomicUsize,
-    sleepers: Mutex<usize>,
+#[repr(align(128))]
+struct Apart<T>(T);
+
+/// Threads that no longer spin.
+#[derive(Default)]
+struct Sleepers {
+    count: AtomicUsize,
+    lock: Mutex<()>,
     wake: Condvar,
 }
 
-impl Signal {
+/// A counter that threads can wait on: spin a while, then sleep.
+#[derive(Default)]
+#[repr(C, align(128))]
+struct Signal<T = ()> {
+    value: AtomicUsize,
+    /// What is read or written together with the counter, and so stands in its line.
+    beside: T,
+    /// Hardly ever written: all threads keep a copy.
+    sleepers: Apart<Sleepers>,
+}
+
+impl<T> Signal<T> {
     fn bump(&self) {
         self.value.fetch_add(1, Ordering::SeqCst);
-        // Whoever saw the old value under the lock is counted; the lock orders us after it.
-        if *self.sleepers.lock().unwrap_or_else(|e| e.into_inner()) > 0 {
-            self.wake.notify_all();
+        let Sleepers { count, lock, wake } = &self.sleepers.0;
+        // A sleeper counts itself before it looks at the counter for the last time: it is seen here, or has seen the new value.
+        if count.load(Ordering::SeqCst) > 0 {
+            // It holds the lock from that look until it sleeps.
+            drop(lock.lock().unwrap_or_else(|e| e.into_inner()));
+            wake.notify_all();
         }
     }
 
@@ -34,28 +53,27 @@ impl Signal {
             }
             core::hint::spin_loop();
         }
-        let mut sleepers = self.sleepers.lock().unwrap_or_else(|e| e.into_inner());
-        *sleepers += 1;
+        let Sleepers { count, lock, wake } = &self.sleepers.0;
+        let mut guard = lock.lock().unwrap_or_else(|e| e.into_inner());
+        count.fetch_add(1, Ordering::SeqCst);
         while self.value.load(Ordering::SeqCst) == old {
-            sleepers = self.wake.wait(sleepers).unwrap_or_else(|e| e.into_inner());
+            guard = wake.wait(guard).unwrap_or_else(|e| e.into_inner());
         }
-        *sleepers -= 1;
+        count.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// One job, by address; the team's `run` does not return before every thread has left it.
-#[derive(Clone, Copy)]
-struct Job(*const (dyn Fn(usize) + Sync));
-// SAFETY: the closure behind the pointer is `Sync`, and `Team::run` keeps it alive while threads hold it.
-unsafe impl Send for Job {}
+/// The work of a run, on the stack of whoever called it.
+type Job<'a> = &'a (dyn Fn(usize) + Sync);
 
 #[derive(Default)]
 struct Shared {
-    start: Signal,
+    /// Jobs begun, and the address of the last [`Job`].
+    start: Signal<AtomicPtr<()>>,
+    /// Jobs that threads have done.
     done: Signal,
-    job: Mutex<Option<Job>>,
-    arrived: AtomicUsize,
-    phase: Signal,
+    /// Barriers passed, and how many threads have arrived at the next.
+    phase: Signal<AtomicUsize>,
     stop: AtomicBool,
 }
 
@@ -82,11 +100,9 @@ impl Team {
                         if shared.stop.load(Ordering::Acquire) {
                             return;
                         }
-                        let job = *shared.job.lock().unwrap_or_else(|e| e.into_inner());
-                        if let Some(job) = job {
-                            // SAFETY: `run` waits for `done` from every thread before the closure ends.
-                            unsafe { (*job.0)(index) };
-                        }
+                        let job: *const Job = shared.start.beside.load(Ordering::Acquire).cast();
+                        // SAFETY: `run` set it before the start that was waited for, and does not return before this thread is done.
+                        unsafe { (*job)(index) };
                         shared.done.bump();
                     }
                 })
@@ -100,25 +116,23 @@ impl Team {
     }
 
     /// Calls `work(thread)` on every thread and returns when all are done. `work` must not panic.
-    pub fn run(&self, work: &(dyn Fn(usize) + Sync)) {
+    pub fn run(&self, work: Job) {
         if self.threads == 1 {
             return work(0);
         }
         let _one = self.busy.lock().unwrap_or_else(|e| e.into_inner());
-        let before = self.shared.done.value.load(Ordering::Acquire);
-        // SAFETY: only the lifetime is erased; this function outlives every use of the job.
-        let job = unsafe { core::mem::transmute::<*const (dyn Fn(usize) + Sync), *const (dyn Fn(usize) + Sync)>(work) };
-        *self.shared.job.lock().unwrap_or_else(|e| e.into_inner()) = Some(Job(job));
-        self.shared.start.bump();
+        let Shared { start, done, .. } = &*self.shared;
+        let before = done.value.load(Ordering::Acquire);
+        start.beside.store((&raw const work).cast_mut().cast(), Ordering::Release);
+        start.bump();
         work(0);
         for finished in 0..self.threads - 1 {
             // Each thread adds one; wait until all have.
-            let now = self.shared.done.value.load(Ordering::Acquire);
+            let now = done.value.load(Ordering::Acquire);
             if now.wrapping_sub(before) <= finished {
-                self.shared.done.wait_past(before.wrapping_add(finished));
+                done.wait_past(before.wrapping_add(finished));
             }
         }
-        *self.shared.job.lock().unwrap_or_else(|e| e.into_inner()) = None;
     }
 
     /// Waits until every thread of the running job is here.
@@ -126,13 +140,13 @@ impl Team {
         if self.threads == 1 {
             return;
         }
-        let shared = &*self.shared;
-        let phase = shared.phase.value.load(Ordering::Acquire);
-        if shared.arrived.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
-            shared.arrived.store(0, Ordering::Release);
-            shared.phase.bump();
+        let phase = &self.shared.phase;
+        let passed = phase.value.load(Ordering::Acquire);
+        if phase.beside.fetch_add(1, Ordering::AcqRel) + 1 == self.threads {
+            phase.beside.store(0, Ordering::Release);
+            phase.bump();
         } else {
-            shared.phase.wait_past(phase);
+            phase.wait_past(passed);
         }
     }
 }

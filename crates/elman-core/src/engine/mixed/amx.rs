@@ -127,31 +127,31 @@ mod tiles {
         }
     }
 
-    /// Loads or stores a tile of sums.
+    /// Loads a tile of what the sums start from, or stores one of sums.
     unsafe fn sums<T: Tiles, const C: usize>(t: &mut T, block: &Block, row: usize, column: usize, store: bool) {
         let rows = (block.rows - row).min(TILE);
         // SAFETY: rows below the block's, or those of `part`.
         unsafe {
             let c = block.c.add(row * block.stride + column).cast::<u32>();
+            let start = block.start.add(row * block.start_stride + column).cast::<u32>();
             if rows == TILE {
                 if store {
                     t.store::<C>(c, block.stride);
                 } else {
-                    t.load::<C>(c, block.stride);
+                    t.load::<C>(start, block.start_stride);
                 }
                 return;
             }
             // Fewer rows than a tile has: through a whole tile.
             let mut part = [0u32; TILE_SIZE];
-            let copy = |r: usize| (c.add(r * block.stride), r * TILE);
             if store {
                 t.store::<C>(part.as_mut_ptr(), TILE);
-                for (to, from) in (0..rows).map(copy) {
-                    to.copy_from_nonoverlapping(part.as_ptr().add(from), TILE);
+                for r in 0..rows {
+                    c.add(r * block.stride).copy_from_nonoverlapping(part.as_ptr().add(r * TILE), TILE);
                 }
             } else {
-                for (from, to) in (0..rows).map(copy) {
-                    part.as_mut_ptr().add(to).copy_from_nonoverlapping(from, TILE);
+                for r in 0..rows {
+                    part.as_mut_ptr().add(r * TILE).copy_from_nonoverlapping(start.add(r * block.start_stride), TILE);
                 }
                 t.load::<C>(part.as_ptr(), TILE);
             }

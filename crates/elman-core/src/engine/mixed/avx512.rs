@@ -105,7 +105,7 @@ mod x86 {
                 let r = row + m;
                 a[m] = block.a.wrapping_add(r / TILE * block.chunks * TILE_SIZE + r % TILE * TILE);
                 for n in 0..N {
-                    sum[m][n] = _mm512_loadu_ps(block.c.add(r * block.stride + n * TILE));
+                    sum[m][n] = _mm512_loadu_ps(block.start.add(r * block.start_stride + n * TILE));
                 }
             }
             for strip in block.strips {

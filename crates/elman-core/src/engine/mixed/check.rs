@@ -107,6 +107,7 @@ impl Case {
             out_next: self.rows * WIDTH,
             scales: core::ptr::null(),
             soon: Soon::NOTHING,
+            same_left: false,
         };
         // SAFETY: the operands and the result were laid out above.
         unsafe { with(product, LANES, self.right, kernel) };

@@ -29,11 +29,10 @@
 //! **Denormals.** The instructions take denormal operands for zeros and flush denormal sums. Conversion flushes operands for
 //! all kernels alike; the plain kernel keeps denormal sums, a difference of at most 2^-126 a step of the chain.
 //!
-//! **Not run on real hardware yet.** Both kernels of instructions were written on a processor that has neither. Their loops
-//! are tested with the instructions replaced by what the manual says they compute. Their machine code was run once under an
-//! emulator of both instruction sets, with the bits that the manual asks for; asking the system for permission was not. So
-//! `check.rs` compares each with the plain kernel on the processor it is to run on, before its first use: one that disagrees is not
-//! used.
+//! **What has run.** AVX512-BF16 on processors that have it. AMX not yet: its loops are tested with the instructions replaced by what
+//! the manual says they compute, and its machine code was run once under an emulator, with the bits that the manual asks for; asking the system for
+//! permission was not. `check.rs` compares each kernel with the plain one on the processor it is to run on, before its first use: one that
+//! disagrees is not used.
 
 mod amx;
 mod avx512;
@@ -136,7 +135,7 @@ impl Bf16Kernel {
     }
 }
 
-/// One panel's part of a product: `c += A B`.
+/// One panel's part of a product: `c = start + A B`.
 struct Block<'a> {
     /// A in tiles; the rows of the last block beyond `rows` hold anything.
     a: *const u32,
@@ -149,6 +148,9 @@ struct Block<'a> {
     width: usize,
     /// A multiple of a register.
     columns: usize,
+    /// What the sums start from, row by row; it can be `c`.
+    start: *const f32,
+    start_stride: usize,
     c: *mut f32,
     stride: usize,
 }
@@ -163,6 +165,8 @@ struct Strip {
 
 /// Rows of a tile, and pairs in one of its rows.
 const TILE: usize = 16;
+/// Numbers of a panel's row at most.
+const WIDEST: usize = 64;
 /// Words of a tile.
 const TILE_SIZE: usize = TILE * TILE;
 

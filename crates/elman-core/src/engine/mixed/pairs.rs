@@ -1,6 +1,6 @@
 //! Rounding to bf16, and numbers into the layouts of the kernels.
 //!
-//! Each function has a plain form and one for AVX-512 of the same bits.
+//! Each function has a plain form and one for AVX512-BF16 of the same bits.
 
 use super::{TILE, TILE_SIZE};
 use crate::engine::compressed::bf16;
@@ -21,10 +21,10 @@ fn word(even: f32, odd: f32) -> u32 {
     half(even) | half(odd) << 16
 }
 
-/// Whether the processor has what the forms for AVX-512 need.
+/// Whether the processor has what the forms for AVX-512 need: every one with bf16 products has.
 fn wide() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bw");
+    return std::arch::is_x86_feature_detected!("avx512bf16") && std::arch::is_x86_feature_detected!("avx512bw");
     #[cfg(not(target_arch = "x86_64"))]
     false
 }
@@ -184,30 +184,35 @@ mod x86 {
     use super::{Part, TILE};
     use core::arch::x86_64::*;
 
-    /// The upper half of each lane is the number in bf16, the lower half anything.
+    /// Neighbours of 32 numbers as pairs.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn round(x: __m512) -> __m512i {
-        let bits = _mm512_castps_si512(x);
-        let set = |value: u32| _mm512_set1_epi32(value as i32);
-        let last = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), set(1));
-        let rounded = _mm512_add_epi32(_mm512_add_epi32(bits, set(0x7fff)), last);
-        let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(x, x);
-        let rounded = _mm512_mask_or_epi32(rounded, nan, bits, set(0x40_0000));
-        // No exponent: zero or denormal.
-        let zero = _mm512_testn_epi32_mask(bits, set(0x7f80_0000));
-        _mm512_mask_and_epi32(rounded, zero, bits, set(0x8000_0000))
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    fn neighbours(low: __m512, high: __m512) -> __m512i {
+        // SAFETY: the same 512 bits under another name.
+        unsafe { core::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) }
     }
 
+    /// Numbers at the same place of two registers as pairs.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     fn pair(even: __m512, odd: __m512) -> __m512i {
-        _mm512_mask_blend_epi16(0xaaaa_aaaa, _mm512_srli_epi32::<16>(round(even)), round(odd))
+        const ZIP: [u16; 32] = {
+            let mut zip = [0; 32];
+            let mut i = 0;
+            while i < 32 {
+                zip[i] = (i / 2 + i % 2 * 16) as u16;
+                i += 1;
+            }
+            zip
+        };
+        // SAFETY: 64 bytes.
+        let zip = unsafe { _mm512_loadu_si512(ZIP.as_ptr().cast()) };
+        _mm512_permutexvar_epi16(zip, neighbours(even, odd))
     }
 
     /// The first `count` of 16 numbers, zeros after them.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     unsafe fn load(from: *const f32, count: usize) -> __m512 {
         let mask = ((1u32 << count.min(TILE)) - 1) as __mmask16;
         // SAFETY: what is masked is not read.
@@ -216,24 +221,22 @@ mod x86 {
 
     /// The rows of a tile.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     unsafe fn rows(part: Part) -> [__m512i; TILE] {
-        let upper: [u16; 32] = core::array::from_fn(|i| 2 * i as u16 + 1);
         let mut out = [_mm512_setzero_si512(); TILE];
-        // SAFETY: 64 bytes; below: inside the part.
-        let upper = unsafe { _mm512_loadu_si512(upper.as_ptr().cast()) };
         for (r, out) in out.iter_mut().enumerate().take(part.rows) {
             let from = part.from.wrapping_add(r * part.row);
+            // SAFETY: inside the part.
             let (low, high) =
                 unsafe { (load(from, part.depth), load(from.wrapping_add(TILE), part.depth.saturating_sub(TILE))) };
-            *out = _mm512_permutex2var_epi16(round(low), upper, round(high));
+            *out = neighbours(low, high);
         }
         out
     }
 
     /// # Safety
-    /// As for the plain form, and the processor has AVX-512F and BW; so below.
-    #[target_feature(enable = "avx512f,avx512bw")]
+    /// As for the plain form, and the processor has AVX-512F, BW and BF16; so below.
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     pub unsafe fn tile_of_rows(part: Part, to: *mut u32) {
         // SAFETY: the caller's promise; so below.
         unsafe {
@@ -244,7 +247,7 @@ mod x86 {
     }
 
     /// Where rows of A are neighbours: pairs of sixteen rows at once, then transposed.
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     pub unsafe fn tile_of_columns(part: Part, to: *mut u32) {
         let mut columns = [_mm512_setzero_si512(); TILE];
         let number = |k: usize| {
@@ -261,7 +264,7 @@ mod x86 {
         }
     }
 
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     pub unsafe fn transposed_tile(part: Part, to: *mut u32, width: usize) {
         // SAFETY: the caller's promise.
         let tile = transpose(unsafe { rows(part) });
@@ -271,7 +274,7 @@ mod x86 {
         }
     }
 
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     pub unsafe fn interleave(even: Option<*const f32>, odd: Option<*const f32>, columns: usize, to: *mut u32) {
         for c in (0..columns).step_by(TILE) {
             // SAFETY: whole registers of rows that are there.
@@ -285,7 +288,7 @@ mod x86 {
 
     /// 16 by 16 words: in squares of 4 by 4 inside of 128 bits, then the squares.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     fn transpose(r: [__m512i; TILE]) -> [__m512i; TILE] {
         let mut s = r;
         for q in (0..TILE).step_by(4) {

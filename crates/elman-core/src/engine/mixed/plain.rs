@@ -1,9 +1,6 @@
 //! The kernel in plain Rust.
 
-use super::{Block, TILE, TILE_SIZE};
-
-/// Numbers of a panel's row at most.
-const WIDEST: usize = 64;
+use super::{Block, TILE, TILE_SIZE, WIDEST};
 
 /// The numbers of a pair.
 pub(super) fn halves(pair: u32) -> (f32, f32) {
@@ -22,8 +19,8 @@ pub(super) unsafe fn run(block: &Block) {
         let mut sums = [0.0f32; WIDEST];
         // SAFETY: the block's row of A, of C, and every pair of each strip.
         unsafe {
-            let c = core::slice::from_raw_parts_mut(block.c.add(row * block.stride), columns);
-            sums[..columns].copy_from_slice(c);
+            let start = block.start.add(row * block.start_stride);
+            sums[..columns].copy_from_slice(core::slice::from_raw_parts(start, columns));
             let mut tile = block.a.wrapping_add(row / TILE * chunks * TILE_SIZE + row % TILE * TILE);
             for strip in block.strips {
                 for pair in 0..strip.pairs {
@@ -38,7 +35,7 @@ pub(super) unsafe fn run(block: &Block) {
                 }
                 tile = tile.wrapping_add(strip.chunks() * TILE_SIZE);
             }
-            c.copy_from_slice(&sums[..columns]);
+            core::slice::from_raw_parts_mut(block.c.add(row * block.stride), columns).copy_from_slice(&sums[..columns]);
         }
     }
 }

@@ -1,11 +1,13 @@
 //! One product in mixed precision, with the operands and results of [`Product`].
 
-use super::{Bf16Kernel, Block, Strip, TILE, TILE_SIZE, pairs};
+use super::{Bf16Kernel, Block, Strip, TILE, TILE_SIZE, WIDEST, pairs};
 use crate::engine::memory::Buffer;
 use crate::engine::product::{Init, Product};
 use core::cell::RefCell;
 
-/// Rows that are converted at once, so that scratch stays small whatever the number of rows.
+/// Words of a converted A at most, so that scratch stays small whatever the number of rows.
+const LARGEST: usize = 1 << 20;
+/// Rows that are converted at once where all are too many.
 const ROWS: usize = 256;
 
 /// How B is stored.
@@ -21,6 +23,8 @@ pub enum Right {
 #[derive(Default)]
 struct Scratch {
     a: Buffer<u32>,
+    /// Rows and chunks of what stands there, where it is a whole A.
+    kept: Option<(usize, usize)>,
     b: Buffer<u32>,
     strips: Vec<Strip>,
 }
@@ -43,20 +47,25 @@ pub(in crate::engine) unsafe fn multiply(product: Product<f32>, lanes: usize, ke
 /// # Safety
 /// As for [`multiply`].
 pub(super) unsafe fn with(product: Product<f32>, lanes: usize, right: Right, kernel: &dyn Fn(&Block)) {
-    SCRATCH.with_borrow_mut(|Scratch { a, b, strips }| {
+    SCRATCH.with_borrow_mut(|Scratch { a, kept, b, strips }| {
         let chunks: usize = product.segments.iter().map(|s| s.depth.div_ceil(2 * TILE)).sum();
         let columns = product.vectors * lanes;
-        let a = a.room(product.rows.min(ROWS).next_multiple_of(TILE) * chunks * TILE);
+        let words = |rows: usize| rows.next_multiple_of(TILE) * chunks * TILE;
+        let at_once = if words(product.rows) <= LARGEST { product.rows } else { ROWS };
+        let a = a.room(words(at_once));
+        let whole = (at_once == product.rows).then_some((product.rows, chunks));
+        let convert = !product.same_left || whole.is_none() || *kept != whole;
+        *kept = whole;
         let b = match right {
             Right::Pairs => core::ptr::null_mut(),
             Right::Numbers => b.room(chunks * TILE * product.width),
         };
-        for first in (0..product.rows).step_by(ROWS) {
-            let rows = (product.rows - first).min(ROWS);
+        for first in (0..product.rows).step_by(at_once) {
+            let rows = (product.rows - first).min(at_once);
             // SAFETY: room was made for all chunks of these rows, and for all rows of pairs; the rest is the caller's promise.
             unsafe {
                 let mut to = a;
-                for segment in product.segments {
+                for segment in product.segments.iter().filter(|_| convert) {
                     pairs::left(segment, first, rows, to, chunks);
                     to = to.add(segment.depth.div_ceil(2 * TILE) * TILE_SIZE);
                 }
@@ -75,7 +84,8 @@ pub(super) unsafe fn with(product: Product<f32>, lanes: usize, right: Right, ker
                         to = to.wrapping_add(pairs::pair_rows(segment.depth) * product.width);
                         strips.push(Strip { b, pairs: segment.depth.div_ceil(2) });
                     }
-                    start(&product, panel, first..first + rows, columns);
+                    let c = product.out.add(panel * product.out_next + first * product.out_stride);
+                    let (start, start_stride) = start(&product, panel, first..first + rows, columns);
                     kernel(&Block {
                         a,
                         rows,
@@ -83,7 +93,9 @@ pub(super) unsafe fn with(product: Product<f32>, lanes: usize, right: Right, ker
                         strips,
                         width: product.width,
                         columns,
-                        c: product.out.add(panel * product.out_next + first * product.out_stride),
+                        start,
+                        start_stride,
+                        c,
                         stride: product.out_stride,
                     });
                 }
@@ -92,24 +104,29 @@ pub(super) unsafe fn with(product: Product<f32>, lanes: usize, right: Right, ker
     });
 }
 
-/// Writes what the sums of some rows start from into the result.
-unsafe fn start(product: &Product<f32>, panel: usize, rows: core::ops::Range<usize>, columns: usize) {
-    for row in rows {
-        let shift = panel * product.init_next;
-        // SAFETY: the caller's promise: `out` overlaps `init` only where both are the same.
-        unsafe {
-            let out = product.out.add(panel * product.out_next + row * product.out_stride);
-            let from = match product.init {
-                Init::Zero => {
-                    core::slice::from_raw_parts_mut(out, columns).fill(0.0);
-                    continue;
+/// What a panel's sums start from: the address of its first row, and the distance to the next. Rows that stand anywhere are copied into
+/// the result.
+unsafe fn start(
+    product: &Product<f32>,
+    panel: usize,
+    rows: core::ops::Range<usize>,
+    columns: usize,
+) -> (*const f32, usize) {
+    static ZEROS: [f32; WIDEST] = [0.0; WIDEST];
+    let shift = panel * product.init_next;
+    let out = product.out.wrapping_add(panel * product.out_next);
+    match product.init {
+        Init::Zero => (ZEROS.as_ptr(), 0),
+        Init::Rows { ptr, stride } => (ptr.wrapping_add(shift + rows.start * stride), stride),
+        Init::Gather { table, stride, ids } => {
+            for row in rows.clone() {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let to = out.add(row * product.out_stride);
+                    to.copy_from_nonoverlapping(table.add(shift + ids[row] as usize * stride), columns);
                 }
-                Init::Rows { ptr, stride } => ptr.add(shift + row * stride),
-                Init::Gather { table, stride, ids } => table.add(shift + ids[row] as usize * stride),
-            };
-            if from != out.cast_const() {
-                out.copy_from_nonoverlapping(from, columns);
             }
+            (out.wrapping_add(rows.start * product.out_stride).cast_const(), product.out_stride)
         }
     }
 }

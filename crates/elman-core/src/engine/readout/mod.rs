@@ -319,6 +319,7 @@ impl<F: Element> Words<F> {
             out_next: 0,
             scales: core::ptr::null(),
             soon: Soon::NOTHING,
+            same_left: false,
         };
         // SAFETY: weights have H columns, the rows' panels H rows, and the scores a row for each word.
         unsafe { product.run(rows.isa) };
@@ -400,6 +401,7 @@ impl<F: Element> Words<F> {
                     out_next: 0,
                     scales: core::ptr::null(),
                     soon: Soon::NOTHING,
+                    same_left: false,
                 };
                 // SAFETY: the block has a row of weights and of exponentials for each word; `d_y` a row for each unit.
                 unsafe { product.run(rows.isa) };
@@ -464,6 +466,7 @@ impl<F: Element> Words<F> {
                 out_next: panels.width,
                 scales: core::ptr::null(),
                 soon: Soon::NOTHING,
+                same_left: false,
             };
             let from = |panel: usize, column: usize| -> Vec<Segment<F>> {
                 let shift = panel * rows.count * panels.width + column;
