@@ -2,6 +2,7 @@
 
 use elman_core::algebra::Element;
 use elman_core::algebra::lanes::Isa;
+use elman_core::engine::Bf16Kernel;
 use elman_core::engine::readout::{IGNORE, Rows, Words};
 
 /// Sizes: rows, units, words.
@@ -14,6 +15,7 @@ struct Size {
 
 struct Case<F> {
     size: Size,
+    bf16: Option<Bf16Kernel>,
     y: Vec<F>,
     weight: Vec<F>,
     bias: Vec<F>,
@@ -35,6 +37,7 @@ impl<F: Element> Case<F> {
         };
         Case {
             size,
+            bf16: None,
             y: (0..n * h).map(|_| next(1.0)).collect(),
             weight: (0..v * h).map(|_| next(2.0)).collect(),
             bias: (0..v).map(|_| next(3.0)).collect(),
@@ -58,6 +61,7 @@ impl<F: Element> Case<F> {
         let (mut loss, mut d_y, mut d_weight, mut d_bias) = (0.0, zeros(n * h), zeros(v * h), zeros(v));
         let mut slices: Vec<Words<F>> = (0..v.div_ceil(words)).map(|_| Words::default()).collect();
         let mut held = Rows::new(isa);
+        held.set_bf16(self.bf16);
         for start in (0..n).step_by(rows) {
             let end = n.min(start + rows);
             let y = &self.y[start * h..end * h];
@@ -166,6 +170,56 @@ fn chunks_of_rows_do_not_change_the_bits() {
             near("d_bias", &cut.3, &whole.3.iter().map(|d| d.to_f64()).collect::<Vec<f64>>(), 1e-6);
         }
     }
+}
+
+/// The kernels, on each instruction set that they fit.
+fn kernels() -> impl Iterator<Item = (Isa, Bf16Kernel)> {
+    let all = |isa| Bf16Kernel::available().into_iter().map(move |kernel| (isa, kernel));
+    Isa::available().into_iter().flat_map(all).filter(|&(isa, kernel)| kernel.fits(isa))
+}
+
+#[test]
+fn mixed_precision_is_near_the_equations() {
+    for size in SIZES {
+        let mut case = Case::<f32>::new(size);
+        // Scores of about one: what they are off by is what their exponentials are off by.
+        case.weight.iter_mut().for_each(|w| *w /= (size.h as f32).sqrt());
+        let (loss, d_y, d_weight, d_bias) = case.plainly();
+        for (isa, kernel) in kernels() {
+            case.bf16 = None;
+            let exact = case.in_slices(isa, size.v, size.n);
+            case.bf16 = Some(kernel);
+            for (words, rows) in [(size.v, size.n), (size.v.div_ceil(3), 64)] {
+                let got = case.in_slices(isa, words, rows);
+                let what = format!("{isa} {kernel} {size:?}");
+                // Operands are off by 2^-9 of themselves, and some of them are off already.
+                assert!((got.0 - loss).abs() <= 4e-3 * loss.abs().max(1.0), "{what}: {} for {loss}", got.0);
+                near(&format!("{what} d_y"), &got.1, &d_y, 2e-2);
+                near(&format!("{what} d_weight"), &got.2, &d_weight, 2e-2);
+                near(&format!("{what} d_bias"), &got.3, &d_bias, 2e-2);
+                assert!(got.2 != exact.2, "{what}: nothing was rounded");
+            }
+        }
+    }
+}
+
+#[test]
+fn chunks_of_rows_do_not_change_the_bits_in_mixed_precision() {
+    let mut case = Case::<f32>::new(Size { n: 200, h: 37, v: 300 });
+    for (isa, kernel) in kernels() {
+        case.bf16 = Some(kernel);
+        let whole = case.in_slices(isa, 100, 200);
+        let cut = case.in_slices(isa, 100, 64);
+        assert!((whole.1 == cut.1) && (whole.2 == cut.2), "{isa}, {kernel}");
+    }
+}
+
+#[test]
+fn numbers_of_f64_stay_exact() {
+    let mut case = Case::<f64>::new(SIZES[3]);
+    let exact = case.in_slices(Isa::detect(), 129, 65);
+    case.bf16 = Some(Bf16Kernel::Plain);
+    assert!(case.in_slices(Isa::detect(), 129, 65) == exact);
 }
 
 #[test]

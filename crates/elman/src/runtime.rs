@@ -30,8 +30,8 @@ impl Runtime {
         Runtime::of(Engine::new(threads))
     }
 
-    /// The same with the matrix products of recurrent layers in mixed precision: operands rounded to bf16, everything else in
-    /// f32. The gradient needs no scaling of the loss, as bf16 has the range of f32. Layers of f64 stay exact.
+    /// The same with the matrix products of recurrent layers, and of the readout of their networks, in mixed precision: operands rounded to bf16,
+    /// everything else in f32. The gradient needs no scaling of the loss, as bf16 has the range of f32. Layers of f64 stay exact.
     ///
     /// ```
     /// use elman::{Bf16Kernel, Runtime};

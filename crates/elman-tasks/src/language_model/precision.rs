@@ -7,7 +7,7 @@ use elman::Bf16Kernel;
 /// The key of the note in config.toml that says what ran.
 pub const RAN: &str = "precision-ran";
 
-/// What takes the products of the recurrent layers in mixed precision; none: they are in f32. A line says so where the
+/// What takes the products of the recurrent layers and of the readout in mixed precision; none: they are in f32. A line says so where the
 /// machine cannot do what was asked for.
 pub fn choose(settings: &Settings, observer: &mut dyn Observer) -> Option<Bf16Kernel> {
     if settings.text("precision") != "bf16" {

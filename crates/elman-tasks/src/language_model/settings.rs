@@ -137,7 +137,7 @@ macro_rules! language_model_settings {
             setting("threads", Kind::Integer(0, 1024), Is("0"),
                 "Threads; 0 means all. The number does not change the results."),
             setting("precision", Kind::Choice(|| vec!["f32", "bf16"]), Is("f32"),
-                "Of the recurrent layers' matrix products while training: bf16 rounds their operands to 8 bits and sums in f32, on \
+                "Of matrix products while training, the recurrent layers' and the readout's: bf16 rounds their operands to 8 bits and sums in f32, on \
                  processors with AMX or AVX512-BF16; elsewhere f32 runs."),
             setting("log-every", COUNT, Is("10"), "Steps between lines in metrics.jsonl."),
             setting("eval-every", EVERY, $eval_every, "Steps between scores on the held-out part; 0 means only at the end."),

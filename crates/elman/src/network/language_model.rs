@@ -252,7 +252,8 @@ impl LanguageModel {
     /// gradient is that of the penalties too, where there are any; the value is not.
     pub fn loss(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<1>, State) {
         let (y, state, penalty) = self.states(batch, state, dropout);
-        let loss = readout::cross_entropy(y, self.readout.weight.val(), self.readout.bias.val(), &batch.targets);
+        let (weight, bias) = (self.readout.weight.val(), self.readout.bias.val());
+        let loss = readout::cross_entropy_in(self.rnn.bf16(), y, weight, bias, &batch.targets);
         (with_penalty(loss, penalty), state)
     }
 

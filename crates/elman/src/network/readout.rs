@@ -12,6 +12,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{AutodiffBackend, Flex};
 use burn::tensor::{DType, Int, Tensor, TensorData, activation};
 use elman_core::algebra::lanes::Isa;
+use elman_core::engine::Bf16Kernel;
 pub use elman_core::engine::readout::IGNORE;
 use elman_core::engine::readout::{Rows, Words};
 use rayon::prelude::*;
@@ -30,13 +31,28 @@ pub fn logits(y: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
 /// # Panics
 /// If a shape or a target is wrong.
 pub fn cross_entropy(y: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, targets: &[u32]) -> Tensor<1> {
+    cross_entropy_in(None, y, weight, bias, targets)
+}
+
+/// The same, with its matrix products in mixed precision where there is a kernel for them: operands rounded to bf16, everything else in f32.
+/// Where the numbers are not f32 in the memory of the processor they stay as they are.
+///
+/// # Panics
+/// If a shape or a target is wrong, or this machine cannot run the kernel.
+pub fn cross_entropy_in(
+    bf16: Option<Bf16Kernel>,
+    y: Tensor<2>,
+    weight: Tensor<2>,
+    bias: Tensor<1>,
+    targets: &[u32],
+) -> Tensor<1> {
     let ([n, _], [v, _]) = (y.dims(), weight.dims());
     assert_eq!(targets.len(), n, "number of targets");
     if let Some(bad) = targets.iter().find(|&&t| t as usize >= v && t != IGNORE) {
         panic!("target {bad} is not below the vocabulary's size {v}");
     }
     if is_flex(&y.device()) && y.dtype() == DType::F32 {
-        fused(y, weight, bias, targets)
+        fused(bf16, y, weight, bias, targets)
     } else {
         portable(y, weight, bias, targets)
     }
@@ -55,11 +71,12 @@ pub(crate) fn portable(y: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, targets
     (log * weights).sum().div_scalar(-(count as f64))
 }
 
-fn fused(y: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, targets: &[u32]) -> Tensor<1> {
+fn fused(bf16: Option<Bf16Kernel>, y: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, targets: &[u32]) -> Tensor<1> {
     let operands = [Operand::new(y), Operand::new(weight), Operand::new(bias)];
     let on_tape = operands.iter().any(|o| o.node.is_some());
     let [y, weight, bias] = operands.each_ref().map(|o| slice::<f32>(&o.tensor));
-    let job = Job { weight, bias, scale: 1.0 / targets.iter().filter(|&&t| t != IGNORE).count().max(1) as f32 };
+    let scale = 1.0 / targets.iter().filter(|&&t| t != IGNORE).count().max(1) as f32;
+    let job = Job { bf16, weight, bias, scale };
     let (loss, gradients) = if bias.len() <= WORDS {
         job.rows_in_parallel(y, targets, on_tape)
     } else {
@@ -118,6 +135,7 @@ fn idle() -> MutexGuard<'static, Vec<Workspace>> {
 /// The readout of one step.
 #[derive(Clone, Copy)]
 struct Job<'a> {
+    bf16: Option<Bf16Kernel>,
     weight: &'a [f32],
     bias: &'a [f32],
     /// One over the number of targets that count.
@@ -186,6 +204,7 @@ impl Job<'_> {
         let Workspace { rows, words } = &mut workspace;
         words.resize_with(self.bias.len().div_ceil(WORDS), Words::default);
         let slices = || self.weight.par_chunks(WORDS * h).zip(self.bias.par_chunks(WORDS));
+        rows.set_bf16(self.bf16);
         rows.load(y, targets, self.weight, self.bias);
         let exponentials = |rows: &Rows<f32>, words: &mut [Words<f32>]| {
             words.par_iter_mut().zip(slices()).enumerate().for_each(|(i, (words, (weight, bias)))| {
@@ -285,6 +304,27 @@ mod tests {
             for (g, w) in got.iter().zip(want) {
                 assert!((g - w).abs() <= 2e-6 * scale, "{g} {w} of {scale}");
             }
+        }
+    }
+
+    /// Whichever way the work is divided.
+    #[test]
+    fn mixed_precision_is_near_and_takes_effect() {
+        for (n, h, v) in [(70, 33, 23), (70, 33, WORDS + 77)] {
+            let device = Device::flex();
+            let mut random = Random::new(3, "test");
+            let mut tensor = |len: usize| (0..len).map(|_| random.symmetric(0.3)).collect::<Vec<f32>>();
+            let (y, w, b) = (tensor(n * h), tensor(v * h), tensor(v));
+            let targets: Vec<u32> = (0..n as u32).map(|i| i % v as u32).collect();
+            let loss = |bf16: Option<Bf16Kernel>| {
+                let y = Tensor::<2>::from_data(TensorData::new(y.clone(), [n, h]), &device);
+                let w = Tensor::<2>::from_data(TensorData::new(w.clone(), [v, h]), &device);
+                let b = Tensor::<1>::from_data(TensorData::new(b.clone(), [v]), &device);
+                cross_entropy_in(bf16, y, w, b, &targets).into_scalar::<f32>()
+            };
+            let (exact, mixed) = (loss(None), loss(Some(Bf16Kernel::Plain)));
+            assert!(exact != mixed && (exact - mixed).abs() < 1e-2, "{exact} {mixed}");
+            assert_eq!(exact, loss(None), "the precision is that of the call");
         }
     }
 

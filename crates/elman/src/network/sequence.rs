@@ -225,7 +225,7 @@ impl SequenceNetwork {
         let (weight, bias) = (self.readout.weight.val(), self.readout.bias.val());
         let device = bias.device();
         let loss = match &batch.target {
-            Target::Classes(classes) => readout::cross_entropy(y, weight, bias, classes),
+            Target::Classes(classes) => readout::cross_entropy_in(self.rnn.bf16(), y, weight, bias, classes),
             Target::Values(values) => {
                 let error = readout::logits(y, weight, bias);
                 let [n, k] = error.dims();

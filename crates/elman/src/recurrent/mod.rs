@@ -10,7 +10,7 @@ use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param, ParamId,
 };
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use elman_core::engine::{BudgetError, Extent, Recompute};
+use elman_core::engine::{Bf16Kernel, BudgetError, Extent, Recompute};
 use elman_core::layer::{Place, Role};
 use elman_core::{Cell, Layer, LayerError, Sizes};
 use std::sync::Arc;
@@ -317,6 +317,11 @@ impl Recurrent {
     pub fn with_runtime(mut self, runtime: Arc<Runtime>) -> Self {
         self.runtime = Some(runtime);
         self
+    }
+
+    /// The kernel of its runtime's products in mixed precision; none: they are in f32.
+    pub fn bf16(&self) -> Option<Bf16Kernel> {
+        self.runtime.as_ref().and_then(|runtime| runtime.engine().bf16())
     }
 
     /// For long sequences: keeps for the backward pass only some of the states and computes the rest again, so that memory

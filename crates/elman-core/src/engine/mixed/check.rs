@@ -1,6 +1,6 @@
 //! A kernel against the plain one: before its first use on a processor, and in tests.
 
-use super::product::{Right, with};
+use super::product::{LARGEST, ROWS, Right, with};
 use super::{Bf16Kernel, Block, pairs, plain};
 use crate::engine::product::{Init, Product, Segment, Soon};
 
@@ -109,8 +109,10 @@ impl Case {
             soon: Soon::NOTHING,
             same_left: false,
         };
+        // The tallest case in blocks of rows.
+        let largest = if self.rows > ROWS { 0 } else { LARGEST };
         // SAFETY: the operands and the result were laid out above.
-        unsafe { with(product, LANES, self.right, kernel) };
+        unsafe { with(product, LANES, self.right, largest, kernel) };
         out
     }
 }

@@ -88,7 +88,7 @@ unsafe fn tile(part: Part, to: *mut u32) {
 ///
 /// # Safety
 /// `columns` numbers of each row can be read, and `to` has room for [`pair_rows`] rows.
-pub(super) unsafe fn right(b: *const f32, width: usize, depth: usize, columns: usize, to: *mut u32) {
+pub(in crate::engine) unsafe fn right(b: *const f32, width: usize, depth: usize, columns: usize, to: *mut u32) {
     for k in 0..pair_rows(depth) {
         // SAFETY: rows below the depth are there.
         unsafe {

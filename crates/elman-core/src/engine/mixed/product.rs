@@ -6,9 +6,9 @@ use crate::engine::product::{Init, Product};
 use core::cell::RefCell;
 
 /// Words of a converted A at most, so that scratch stays small whatever the number of rows.
-const LARGEST: usize = 1 << 20;
+pub(super) const LARGEST: usize = 1 << 20;
 /// Rows that are converted at once where all are too many.
-const ROWS: usize = 256;
+pub(super) const ROWS: usize = 256;
 
 /// How B is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,19 +39,19 @@ thread_local! {
 /// As for [`Product::run`]; the kernel is one of [`Bf16Kernel::available`] and fits the panels.
 pub(in crate::engine) unsafe fn multiply(product: Product<f32>, lanes: usize, kernel: Bf16Kernel, right: Right) {
     // SAFETY: the caller's promise.
-    unsafe { with(product, lanes, right, &|block| super::run(kernel, block)) }
+    unsafe { with(product, lanes, right, LARGEST, &|block| super::run(kernel, block)) }
 }
 
-/// The same with any kernel.
+/// The same with any kernel, and a converted A of at most `largest` words at once.
 ///
 /// # Safety
 /// As for [`multiply`].
-pub(super) unsafe fn with(product: Product<f32>, lanes: usize, right: Right, kernel: &dyn Fn(&Block)) {
+pub(super) unsafe fn with(product: Product<f32>, lanes: usize, right: Right, largest: usize, kernel: &dyn Fn(&Block)) {
     SCRATCH.with_borrow_mut(|Scratch { a, kept, b, strips }| {
         let chunks: usize = product.segments.iter().map(|s| s.depth.div_ceil(2 * TILE)).sum();
         let columns = product.vectors * lanes;
         let words = |rows: usize| rows.next_multiple_of(TILE) * chunks * TILE;
-        let at_once = if words(product.rows) <= LARGEST { product.rows } else { ROWS };
+        let at_once = if words(product.rows) <= largest { product.rows } else { ROWS };
         let a = a.room(words(at_once));
         let whole = (at_once == product.rows).then_some((product.rows, chunks));
         let convert = !product.same_left || whole.is_none() || *kept != whole;

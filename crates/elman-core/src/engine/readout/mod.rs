@@ -23,6 +23,7 @@
 mod passes;
 
 use super::memory::{Buffer, Matrix, Panels, transpose};
+use super::mixed::{Bf16Kernel, Right, pairs};
 use super::product::{Init, Product, Segment, Soon};
 use crate::algebra::Element;
 use crate::algebra::lanes::{Isa, dispatch, shape};
@@ -53,13 +54,18 @@ fn groups(panels: Panels, columns: usize) -> impl Iterator<Item = (usize, usize,
 /// Some rows of a batch.
 pub struct Rows<F> {
     isa: Isa,
+    bf16: Option<Bf16Kernel>,
     panels: Panels,
     count: usize,
     width: usize,
     /// [panel of rows][unit][row].
     across: Buffer<F>,
+    /// The same in mixed precision: [panel of rows][pair of units][row].
+    across_pairs: Buffer<u32>,
     /// y times each row's factor: [panel of units][row][unit].
     scaled: Buffer<F>,
+    /// The same in mixed precision: [panel of units][panel of rows][pair of rows][unit].
+    scaled_pairs: Buffer<u32>,
     targets: Vec<u32>,
     // One for each row, with the padding of the last panel; sums and factors once they are known.
     reference: Vec<F>,
@@ -76,11 +82,14 @@ impl<F: Element> Rows<F> {
     pub fn new(isa: Isa) -> Self {
         Rows {
             isa,
+            bf16: None,
             panels: panels::<F>(isa),
             count: 0,
             width: 0,
             across: Buffer::default(),
+            across_pairs: Buffer::default(),
             scaled: Buffer::default(),
+            scaled_pairs: Buffer::default(),
             targets: Vec::new(),
             reference: Vec::new(),
             sum: Vec::new(),
@@ -88,6 +97,36 @@ impl<F: Element> Rows<F> {
             exact: false,
             is_scaled: false,
         }
+    }
+
+    /// From the next [`load`](Rows::load) on, matrix products are of operands rounded to bf16, by a kernel; none: as they are. Numbers of
+    /// f64 always are.
+    ///
+    /// # Panics
+    /// Where the kernel cannot run here, or does not fit the instruction set.
+    #[track_caller]
+    pub fn set_bf16(&mut self, kernel: Option<Bf16Kernel>) {
+        if let Some(kernel) = kernel {
+            assert!(Bf16Kernel::available().contains(&kernel), "this machine cannot run the bf16 kernel {kernel}");
+            assert!(kernel.fits(self.isa), "the bf16 kernel {kernel} does not fit {}", self.isa);
+        }
+        self.bf16 = kernel.filter(|_| F::MIXED.is_some());
+    }
+
+    /// Runs a product in the precision of these rows; in mixed precision its B is stored as `right` says.
+    unsafe fn multiply(&self, product: Product<F>, right: Right) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.bf16 {
+                None => product.run(self.isa),
+                Some(kernel) => product.run_mixed(self.isa, kernel, right),
+            }
+        }
+    }
+
+    /// Words of a panel of units for a panel of rows, in mixed precision.
+    fn scaled_pairs_size(&self) -> usize {
+        pairs::pair_rows(self.panels.width) * self.panels.width
     }
 
     /// Rows that one call of [`d_y`](Rows::d_y) makes.
@@ -119,6 +158,14 @@ impl<F: Element> Rows<F> {
             let rows = y.len() / h;
             transpose(y, (rows, h), panel, w);
             panel.chunks_exact_mut(w).for_each(|unit| unit[rows..].fill(F::constant(0.0)));
+        }
+        if self.bf16.is_some() {
+            let size = pairs::pair_rows(h) * w;
+            let pairs = self.across_pairs.room(count * size);
+            for (panel, from) in to.chunks_exact(h * w).enumerate() {
+                // SAFETY: numbers in mixed precision are f32; room was made for every panel's pairs.
+                unsafe { pairs::right(from.as_ptr().cast(), w, h, w, pairs.add(panel * size)) };
+            }
         }
         self.reference.clear();
         self.reference.extend(y.chunks_exact(h).zip(targets).map(|(y, &target)| {
@@ -231,6 +278,19 @@ impl<F: Element> Rows<F> {
                 padding.fill(F::constant(0.0));
             }
         }
+        if self.bf16.is_some() {
+            let (size, blocks) = (self.scaled_pairs_size(), self.panels.count(n));
+            let pairs = self.scaled_pairs.room(count * blocks * size);
+            for (p, panel) in to.chunks_exact(n * w).enumerate() {
+                for (block, rows) in panel.chunks(w * w).enumerate() {
+                    // SAFETY: as in `load`.
+                    unsafe {
+                        let pairs = pairs.add((p * blocks + block) * size);
+                        pairs::right(rows.as_ptr().cast(), w, rows.len() / w, w, pairs);
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -298,14 +358,11 @@ impl<F: Element> Words<F> {
     /// The scores of a block of words, without bias, for a panel of rows.
     unsafe fn scores(&self, rows: &Rows<F>, panel: usize, block: Range<usize>, weight: &[F]) {
         let (h, panels) = (rows.width, rows.panels);
-        let segment = Segment {
-            a: weight[block.start * h..].as_ptr(),
-            row: h,
-            column: 1,
-            b: rows.across.ptr().wrapping_add(panel * h * panels.width).cast_const(),
-            depth: h,
-            next: 0,
+        let b = match rows.bf16 {
+            None => rows.across.ptr().wrapping_add(panel * h * panels.width).cast_const(),
+            Some(_) => rows.across_pairs.ptr().wrapping_add(panel * pairs::pair_rows(h) * panels.width).cast(),
         };
+        let segment = Segment { a: weight[block.start * h..].as_ptr(), row: h, column: 1, b, depth: h, next: 0 };
         let product = Product {
             rows: block.len(),
             panels: 1,
@@ -322,7 +379,7 @@ impl<F: Element> Words<F> {
             same_left: false,
         };
         // SAFETY: weights have H columns, the rows' panels H rows, and the scores a row for each word.
-        unsafe { product.run(rows.isa) };
+        unsafe { rows.multiply(product, Right::Pairs) };
     }
 
     /// The largest score of each row among words `first ..` of `weight` (words, H) and `bias` (words).
@@ -404,7 +461,7 @@ impl<F: Element> Words<F> {
                     same_left: false,
                 };
                 // SAFETY: the block has a row of weights and of exponentials for each word; `d_y` a row for each unit.
-                unsafe { product.run(rows.isa) };
+                unsafe { rows.multiply(product, Right::Numbers) };
             }
         }
     }
@@ -442,6 +499,14 @@ impl<F: Element> Words<F> {
         // Whole registers of d_W are written in place; behind the last one begins the next word's row.
         let whole = h / panels.lanes * panels.lanes;
         let rest = self.rest.room(BLOCK * panels.width);
+        // B: the rows times their factors, from a panel of rows and of units to the next.
+        let (b, next_rows, next) = match rows.bf16 {
+            None => (rows.scaled.ptr().cast_const(), panels.width * panels.width, rows.count * panels.width),
+            Some(_) => {
+                let size = rows.scaled_pairs_size();
+                (rows.scaled_pairs.ptr().cast_const().cast(), size, panels.count(rows.count) * size)
+            }
+        };
         let mut segments = Vec::new();
         for block in self.blocks() {
             segments.clear();
@@ -449,9 +514,9 @@ impl<F: Element> Words<F> {
                 a: scores.at(panel, block.start).cast_const(),
                 row: panels.width,
                 column: 1,
-                b: rows.scaled.ptr().wrapping_add(panel * panels.width * panels.width).cast_const(),
+                b: b.wrapping_add(panel * next_rows),
                 depth: panels.depth(rows.count, panel),
-                next: rows.count * panels.width,
+                next,
             }));
             let mut product = Product {
                 rows: block.len(),
@@ -469,7 +534,7 @@ impl<F: Element> Words<F> {
                 same_left: false,
             };
             let from = |panel: usize, column: usize| -> Vec<Segment<F>> {
-                let shift = panel * rows.count * panels.width + column;
+                let shift = panel * next + column;
                 segments.iter().map(|&s| Segment { b: s.b.wrapping_add(shift), ..s }).collect()
             };
             for (panel, count, vectors) in groups(panels, whole) {
@@ -479,7 +544,10 @@ impl<F: Element> Words<F> {
                     product.init = Init::Rows { ptr: product.out.cast_const(), stride: h };
                 }
                 // SAFETY: these registers end before the row of d_W does.
-                unsafe { Product { panels: count, vectors, segments: &segments, ..product }.run(rows.isa) };
+                unsafe {
+                    rows.multiply(Product { panels: count, vectors, segments: &segments, ..product }, Right::Pairs);
+                }
+                product.same_left = true;
             }
             if whole < h {
                 let segments = from(whole / panels.width, whole % panels.width);
@@ -494,7 +562,7 @@ impl<F: Element> Words<F> {
                 let last =
                     Product { panels: 1, vectors: 1, segments: &segments, out, out_stride: panels.lanes, ..product };
                 // SAFETY: `rest` has a register for each word of the block.
-                unsafe { last.run(rows.isa) };
+                unsafe { rows.multiply(last, Right::Pairs) };
                 let parts = rest.chunks_exact(panels.lanes).zip(d_weight[block.start * h..].chunks_exact_mut(h));
                 parts.for_each(|(rest, row)| row[whole..].copy_from_slice(&rest[..h - whole]));
             }
