@@ -3,7 +3,7 @@
 use elman_core::algebra::Element;
 use elman_core::algebra::lanes::Isa;
 use elman_core::engine::Bf16Kernel;
-use elman_core::engine::readout::{IGNORE, Rows, Words};
+use elman_core::engine::readout::{IGNORE, Rows, Words, nats};
 
 /// Sizes: rows, units, words.
 #[derive(Clone, Copy, Debug)]
@@ -255,5 +255,41 @@ fn not_a_number_reaches_the_loss() {
         case.y[7] = bad;
         case.targets = vec![1, 2, 3];
         assert!(case.in_slices(Isa::detect(), 4, 3).0.is_nan(), "{bad}");
+    }
+}
+
+/// Against the definition in f64, at numbers of scores around those of the registers and of a run.
+#[test]
+fn nats_are_those_of_the_softmax() {
+    for count in [1, 2, 15, 16, 17, 33, 1024, 1025, 2500] {
+        let scores: Vec<f32> = (0..count).map(|i| ((i * 7919) % 997) as f32 * 0.02 - 9.0).collect();
+        let sum: f64 = scores.iter().map(|&score| f64::from(score).exp()).sum();
+        for isa in Isa::available() {
+            for target in [0, count / 2, count - 1] {
+                let want = -(f64::from(scores[target]).exp() / sum).ln();
+                let got = nats(isa, &scores, target);
+                // f32 exponentials are good to 1e-7 relative.
+                assert!((got - want).abs() <= 1e-6 * want.max(1.0), "{isa}, {count}: {got} for {want}");
+            }
+            for place in [0, count / 2, count - 1] {
+                let mut scores = scores.clone();
+                scores[place] = f32::NAN;
+                assert!(nats(isa, &scores, 0).is_nan(), "{isa}, {count}");
+            }
+        }
+        let wide: Vec<f64> = scores.iter().map(|&score| f64::from(score)).collect();
+        for isa in Isa::available() {
+            let want = -(wide[0].exp() / sum).ln();
+            assert!((nats(isa, &wide, 0) - want).abs() <= 1e-13 * want.max(1.0), "{isa}, {count}");
+        }
+    }
+}
+
+#[test]
+fn nats_of_scores_far_apart_stay_finite() {
+    for isa in Isa::available() {
+        assert_eq!(nats(isa, &[0.0f32, 200.0], 1), 0.0, "{isa}");
+        assert_eq!(nats(isa, &[0.0f32, 200.0], 0), 200.0, "{isa}");
+        assert_eq!(nats(isa, &[0.0f32, f32::MAX], 0), f64::from(f32::MAX), "{isa}");
     }
 }

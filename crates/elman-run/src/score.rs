@@ -1,7 +1,9 @@
 //! How well a model predicts a sequence.
 
 use crate::{Model, Stream};
+use elman_core::algebra::lanes::Isa;
 use elman_core::engine::Engine;
+use elman_core::engine::readout::nats;
 use std::sync::Arc;
 
 /// A score over `tokens` predictions.
@@ -25,6 +27,7 @@ const BLOCK: usize = 32;
 ///
 /// The pieces in which a sequence comes do not change the score by a bit.
 pub struct Scorer {
+    isa: Isa,
     stream: Stream,
     last: Option<u32>,
     tokens: u64,
@@ -38,7 +41,8 @@ impl Scorer {
     /// From the initial state. The first token is given, not predicted.
     pub fn new(model: &Model, engine: &Arc<Engine>) -> Scorer {
         let (y, logits) = (vec![0.0; BLOCK * model.output_width()], vec![0.0; BLOCK * model.vocabulary().len()]);
-        Scorer { stream: Stream::new(model, engine), last: None, tokens: 0, nats: 0.0, y, logits }
+        let stream = Stream::new(model, engine);
+        Scorer { isa: engine.isa(), stream, last: None, tokens: 0, nats: 0.0, y, logits }
     }
 
     /// The next piece of the sequence.
@@ -63,7 +67,7 @@ impl Scorer {
             let logits = &mut self.logits[..targets.len() * vocabulary];
             self.stream.read_out(&self.y[..targets.len() * width], logits);
             for (&target, logits) in targets.iter().zip(logits.chunks_exact(vocabulary)) {
-                self.nats += nats(logits, target);
+                self.nats += nats(self.isa, logits, target as usize);
                 self.tokens += 1;
             }
         }
@@ -74,30 +78,5 @@ impl Scorer {
         let nats = self.nats / self.tokens as f64;
         let bits = nats / std::f64::consts::LN_2;
         (self.tokens > 0).then(|| Score { tokens: self.tokens, nats, bits, perplexity: nats.exp() })
-    }
-}
-
-/// -ln softmax(logits)[target]; NaN if a logit is.
-fn nats(logits: &[f32], target: u32) -> f64 {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    // Each term is at most 1, and the sum is kept in f64: its rounding is far below the f32 of the logits.
-    let sum: f64 = logits.iter().map(|&logit| f64::from((logit - max).exp())).sum();
-    sum.ln() - f64::from(logits[target as usize] - max)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::nats;
-
-    #[test]
-    fn nats_are_those_of_the_softmax() {
-        // Against the definition in f64; f32 exponentials are good to 1e-7 relative.
-        let logits = [1.5f32, -2.0, 0.25, 80.0, 79.0];
-        let sum: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
-        for target in 0..5 {
-            let expected = -(f64::from(logits[target]).exp() / sum).ln();
-            assert!((nats(&logits, target as u32) - expected).abs() < 1e-6 * expected.max(1.0));
-        }
-        assert!(nats(&[0.0, f32::NAN], 0).is_nan());
     }
 }

@@ -1,6 +1,8 @@
 //! Models of words: their file, what they write, and their score against one step at a time.
 
+use elman_core::algebra::lanes::Isa;
 use elman_core::engine::Engine;
+use elman_core::engine::readout::nats;
 use elman_run::{Generator, Model, ModelConfig, SampleSettings, Scorer, Stream, Tensor, Vocabulary};
 use std::sync::Arc;
 
@@ -80,10 +82,7 @@ fn a_score_is_that_of_one_step_at_a_time() {
     let mut sum = 0.0;
     for pair in ids.windows(2) {
         let logits = stream.step(Some(pair[0]));
-        // The definition as the scorer has it, in its order.
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let total: f64 = logits.iter().map(|&logit| f64::from((logit - max).exp())).sum();
-        sum += total.ln() - f64::from(logits[pair[1] as usize] - max);
+        sum += nats(Isa::detect(), logits, pair[1] as usize);
     }
     for size in [1, 2, 31, 32, 33, 64, 65, 150] {
         let mut scorer = Scorer::new(&model, &engine());

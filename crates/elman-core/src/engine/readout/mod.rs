@@ -28,7 +28,7 @@ use super::product::{Init, Product, Segment, Soon};
 use crate::algebra::Element;
 use crate::algebra::lanes::{Isa, dispatch, shape};
 use core::ops::Range;
-use passes::{BiasGradient, Exponentials, Maxima, WeightedSum, dot};
+use passes::{BiasGradient, Exponentials, LogSum, Maxima, WeightedSum, dot};
 
 /// A target that does not count: padding.
 pub const IGNORE: u32 = u32::MAX;
@@ -38,6 +38,19 @@ const BLOCK: usize = 64;
 
 /// A sum of exponentials above this says that the reference is too far below the largest score.
 const FAR: f64 = 1e20;
+
+/// `-ln softmax(scores)[target]`, in nats; NaN where a score is. Sums are kept in f64.
+///
+/// # Panics
+/// If the target is not below the number of scores, or the processor does not have the instruction set.
+#[track_caller]
+pub fn nats<F: Element>(isa: Isa, scores: &[F], target: usize) -> f64 {
+    assert!(Isa::available().contains(&isa), "this processor does not have {isa}");
+    let mut result = (0.0, F::constant(0.0));
+    // SAFETY: the processor has it.
+    unsafe { dispatch(isa, LogSum { scores, result: &mut result }) };
+    result.0 - (scores[target].to_f64() - result.1.to_f64())
+}
 
 fn panels<F: Element>(isa: Isa) -> Panels {
     let (lanes, vectors) = shape::<F>(isa);

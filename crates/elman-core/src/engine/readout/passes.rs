@@ -137,3 +137,49 @@ impl<F: Element> LaneTask<F> for BiasGradient<'_, F> {
         }
     }
 }
+
+/// Scores over which exponentials are added in f32 before they go to sums in f64.
+const RUN: usize = 64;
+
+/// The logarithm of the sum of the scores' exponentials over that of the largest, and the largest; NaN where a score is.
+pub(super) struct LogSum<'a, F> {
+    pub scores: &'a [F],
+    pub result: &'a mut (f64, F),
+}
+
+impl<F: Element> LaneTask<F> for LogSum<'_, F> {
+    #[inline(always)]
+    unsafe fn run<V: Lanes<Element = F>>(self) {
+        let whole = self.scores.len() / V::COUNT * V::COUNT;
+        let (scores, rest) = self.scores.split_at(whole);
+        let mut lanes = [F::constant(0.0); MOST_LANES];
+        let mut largest = F::constant(f64::NEG_INFINITY);
+        // SAFETY (of each register): inside the scores or the lanes, of which no register has more.
+        let mut max = V::splat(largest);
+        for at in (0..whole).step_by(V::COUNT) {
+            max = unsafe { V::load(scores.as_ptr().add(at)) }.max_or(max);
+        }
+        unsafe { max.store(lanes.as_mut_ptr()) };
+        for &x in lanes[..V::COUNT].iter().chain(rest) {
+            if x > largest {
+                largest = x;
+            }
+        }
+        let max = V::splat(largest);
+        let mut total = 0.0;
+        for start in (0..whole).step_by(RUN * V::COUNT) {
+            let mut sum = V::constant(0.0);
+            for at in (start..whole.min(start + RUN * V::COUNT)).step_by(V::COUNT) {
+                sum = sum + (unsafe { V::load(scores.as_ptr().add(at)) } - max).exp();
+            }
+            unsafe { sum.store(lanes.as_mut_ptr()) };
+            total += lanes[..V::COUNT].iter().map(|lane| lane.to_f64()).sum::<f64>();
+        }
+        // The others in the lanes of one register, of which as many count.
+        lanes = [largest; MOST_LANES];
+        lanes[..rest.len()].copy_from_slice(rest);
+        unsafe { (V::load(lanes.as_ptr()) - max).exp().store(lanes.as_mut_ptr()) };
+        total += lanes[..rest.len()].iter().map(|lane| lane.to_f64()).sum::<f64>();
+        *self.result = (total.ln(), largest);
+    }
+}
