@@ -135,6 +135,20 @@ fn whole_numbers_stay_exact() {
     }
 }
 
+/// The last steps have no rows.
+#[test]
+fn sequences_that_all_end_before_the_last_step() {
+    let layer = Layer::new((cells::find("lstm").unwrap().make)(), Sizes::new(65, 70)).unwrap();
+    for lengths in [[2, 0, 1, 2], [0, 0, 0, 0]] {
+        let p = Problem::<f32>::new(&layer, 5, 4, 1).lengths(&lengths);
+        for (isa, kernel) in kernels() {
+            for (name, got, want) in both(&p, &mut Fused::in_bf16(isa, 2, kernel)) {
+                assert!(distance(&got, &want) <= TOLERANCE, "{lengths:?}, {isa}, {kernel}, {name}");
+            }
+        }
+    }
+}
+
 /// A pass in f64, and streaming, on an engine of mixed precision.
 #[test]
 fn f64_and_streaming_stay_exact() {

@@ -60,7 +60,8 @@ pub(super) unsafe fn with(product: Product<f32>, lanes: usize, right: Right, lar
             Right::Pairs => core::ptr::null_mut(),
             Right::Numbers => b.room(chunks * TILE * product.width),
         };
-        for first in (0..product.rows).step_by(at_once) {
+        // There may be no rows.
+        for first in (0..product.rows).step_by(at_once.max(1)) {
             let rows = (product.rows - first).min(at_once);
             // SAFETY: room was made for all chunks of these rows, and for all rows of pairs; the rest is the caller's promise.
             unsafe {
