@@ -226,7 +226,7 @@ pub struct List {
 /// Run an experiment of a paper: its figures beside the published ones, and its picture.
 #[derive(Args)]
 #[command(after_long_help = "\
-Experiments make their own data, but for ptb-small and ptb-medium. The results go to DIR/result.json and DIR/plots; docs/reproductions.md
+Experiments make their own data, but for those whose names begin with ptb. The results go to DIR/result.json and DIR/plots; docs/reproductions.md
 has what came out, with times. Figures that were quoted from memory say so.
 
 Examples
@@ -247,6 +247,9 @@ pub struct Reproduce {
     /// Length of the sequences, for experiments that have a choice
     #[arg(long, value_name = "N")]
     pub length: Option<usize>,
+    /// Of matrix products, for experiments that take hours: bf16 is faster on processors that have it
+    #[arg(long, value_name = "PRECISION", value_parser = ["f32", "bf16"])]
+    pub precision: Option<String>,
     /// The results' folder [default: the first free runs/NAME-1, runs/NAME-2, ...]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -16,7 +16,8 @@ pub fn run(command: &Reproduce) -> Result<(), Failure> {
     let experiment = reproduce::find(name)?;
     let stop = signals::stop()?;
     let &Reproduce { seed, quick, length, threads, .. } = command;
-    let options = Options { seed, quick, length, threads, stop: &stop, dir: None };
+    let precision = command.precision.as_deref();
+    let options = Options { seed, quick, length, precision, threads, stop: &stop, dir: None };
     let mut shown: Option<Instant> = None;
     let mut log = |line: &str| {
         if shown.is_none_or(|at| at.elapsed() >= LINE) {

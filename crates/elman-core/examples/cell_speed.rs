@@ -41,7 +41,8 @@ impl Bench {
         let seq = Sequence::new(t, b, Input::Dense(x));
         let began = Instant::now();
         engine.forward(&self.layer, &params, &seq, &mut self.workspace, &mut self.output);
-        engine.backward(&self.layer, &params, &seq, &mut self.workspace, d_y, None, &mut self.gradients);
+        let (workspace, y) = (&mut self.workspace, &self.output.y);
+        engine.backward(&self.layer, &params, &seq, workspace, y, d_y, None, &mut self.gradients);
         began.elapsed().as_secs_f64()
     }
 }

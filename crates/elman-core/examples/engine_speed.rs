@@ -56,11 +56,11 @@ fn main() {
     let engine = Arc::new(engine);
     let (mut ws, mut out, mut gradients) = (Workspace::new(), Output::default(), Gradients::default());
     engine.forward(&layer, &params, &seq, &mut ws, &mut out);
-    engine.backward(&layer, &params, &seq, &mut ws, &d_y, None, &mut gradients);
+    engine.backward(&layer, &params, &seq, &mut ws, &out.y, &d_y, None, &mut gradients);
     let forward = seconds(|| engine.forward(&layer, &params, &seq, &mut ws, &mut out));
     let both = seconds(|| {
         engine.forward(&layer, &params, &seq, &mut ws, &mut out);
-        engine.backward(&layer, &params, &seq, &mut ws, &d_y, None, &mut gradients);
+        engine.backward(&layer, &params, &seq, &mut ws, &out.y, &d_y, None, &mut gradients);
     });
     let weights: usize = layer.parameters().iter().filter(|p| p.role == Role::Weight).map(|p| p.len()).sum();
     let rate = |seconds: f64, products: usize| (2 * products * weights * t * b) as f64 / seconds / 1e9;

@@ -92,7 +92,7 @@ fn train(t: usize, b: usize, h: usize, threads: usize, cell: &str, way: &str) {
             return;
         }
         losses.push(slow_average(&x, &out.y, &mut d_y, (t, b, h, width)));
-        engine.backward_in_segments(&layer, &slices, &seq, &mut ws, &d_y, None, &mut d);
+        engine.backward_in_segments(&layer, &slices, &seq, &mut ws, &out.y, &d_y, None, &mut d);
         for (p, d) in params.iter_mut().flatten().zip(d.params.iter().flatten()) {
             *p -= RATE * d;
         }

@@ -30,7 +30,7 @@ fn main() {
     for _ in 0..7 {
         let began = Instant::now();
         engine.forward(&layer, &params, &seq, &mut ws, &mut out);
-        engine.backward(&layer, &params, &seq, &mut ws, &d_y, None, &mut gradients);
+        engine.backward(&layer, &params, &seq, &mut ws, &out.y, &d_y, None, &mut gradients);
         steps = began.elapsed().as_secs_f64().min(steps);
         let began = Instant::now();
         let _ = scan.backward(&engine, &params, &seq, &d_y, None);

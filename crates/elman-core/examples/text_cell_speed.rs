@@ -64,7 +64,7 @@ fn main() {
         let (mut ws, mut out, mut gradients, d_y) = (Workspace::new(), Output::default(), Gradients::default(), &d_y);
         both.push(Box::new(move || {
             engine.forward(layer, params, seq, &mut ws, &mut out);
-            engine.backward(layer, params, seq, &mut ws, d_y, None, &mut gradients);
+            engine.backward(layer, params, seq, &mut ws, &out.y, d_y, None, &mut gradients);
         }));
         let (mut stepper, x) = (Stepper::new(engine, layer, params, 1, None), &x);
         steps.push(Box::new(move || {

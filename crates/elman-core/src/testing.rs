@@ -128,8 +128,8 @@ impl<F: Element> Runner<F> for Fused<F> {
         d_state: Option<&[&[F]]>,
     ) -> Gradients<F> {
         self.engine.forward(layer, params, seq, &mut self.workspace, &mut self.output);
-        let (workspace, gradients) = (&mut self.workspace, &mut self.gradients);
-        self.engine.backward(layer, params, seq, workspace, d_y, d_state, gradients);
+        let (workspace, y, gradients) = (&mut self.workspace, &self.output.y, &mut self.gradients);
+        self.engine.backward(layer, params, seq, workspace, y, d_y, d_state, gradients);
         gradients.clone()
     }
 }

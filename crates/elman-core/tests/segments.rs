@@ -74,8 +74,8 @@ impl<F: Element> Runner<F> for Segmented<F> {
         d_state: Option<&[&[F]]>,
     ) -> Gradients<F> {
         self.forward(layer, params, seq);
-        let (workspace, gradients) = (&mut self.workspace, &mut self.gradients);
-        self.engine.backward_in_segments(layer, params, seq, workspace, d_y, d_state, gradients);
+        let (workspace, y, gradients) = (&mut self.workspace, &self.output.y, &mut self.gradients);
+        self.engine.backward_in_segments(layer, params, seq, workspace, y, d_y, d_state, gradients);
         self.gradients.clone()
     }
 }
@@ -185,8 +185,9 @@ fn backward_twice_is_backward() {
     let mut parts = Segmented::new(Isa::detect(), 1, Recompute::Every(3));
     let first = p.backward(&mut parts);
     let d_state: Vec<&[f64]> = p.d_state.iter().flatten().map(Vec::as_slice).collect();
-    let Segmented { engine, workspace, gradients, .. } = &mut parts;
-    engine.backward_in_segments(layer, &p.params(), &p.sequence(), workspace, &p.d_y, Some(&d_state), gradients);
+    let Segmented { engine, workspace, output, gradients, .. } = &mut parts;
+    let (params, seq) = (p.params(), p.sequence());
+    engine.backward_in_segments(layer, &params, &seq, workspace, &output.y, &p.d_y, Some(&d_state), gradients);
     assert_eq!(*gradients, first);
 }
 
@@ -198,8 +199,9 @@ fn backward_without_its_forward() {
     let mut parts = Segmented::new(Isa::detect(), 1, Recompute::Every(3));
     p.forward(&mut parts);
     let longer = Problem::<f64>::new(layer, 8, 2, 1);
-    let Segmented { engine, workspace, gradients, .. } = &mut parts;
-    engine.backward_in_segments(layer, &p.params(), &longer.sequence(), workspace, &longer.d_y, None, gradients);
+    let Segmented { engine, workspace, output, gradients, .. } = &mut parts;
+    let (params, seq) = (p.params(), longer.sequence());
+    engine.backward_in_segments(layer, &params, &seq, workspace, &output.y, &longer.d_y, None, gradients);
 }
 
 /// What a budget allows is what is held, whatever the cell and the options; and a pass like the last allocates nothing.

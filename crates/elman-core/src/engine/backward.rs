@@ -22,6 +22,8 @@ use core::ops::Range;
 
 /// Where the caller's results go.
 pub(super) struct Results<'a, F> {
+    /// The outputs of forward.
+    pub y: &'a [F],
     pub d_y: &'a [F],
     pub d_input: Shared<F>,
 }
@@ -70,6 +72,7 @@ impl<F: Element> Run<'_, F> {
             self.team.barrier();
             let mut first_chunk = true;
             for chunk in self.plan.backward_chunks.iter().rev() {
+                self.take_back(chunk, thread, results.y);
                 for step in chunk.clone().rev() {
                     self.begin_step(step, thread, results.d_y);
                     for stage in (0..self.plan.stages.len()).rev() {
@@ -95,6 +98,29 @@ impl<F: Element> Run<'_, F> {
                 let gates = GateRows { rows: vocabulary, storage: vocabulary, table: true };
                 let rows = InputRows { gates, first: 0, fresh: true };
                 self.input_gradients(rows, thread, &mut hands, results);
+            }
+        }
+    }
+
+    /// The thread's own units of the outputs that a chunk of steps looks at, from y, where they are not held.
+    unsafe fn take_back(&self, chunk: &Range<usize>, thread: usize, y: &[F]) {
+        if self.plan.slots.is_none() {
+            return;
+        }
+        let (panels, value) = (self.plan.panels, self.plan.output);
+        let width = self.plan.widths[value];
+        for step in chunk.start.saturating_sub(1)..chunk.end {
+            let to = self.ws.value(value, Some(step));
+            let (first, rows) = (self.ws.rows.offset[step], self.ws.rows.active[step]);
+            for (panel, block, vectors) in pieces(panels, self.own(width, thread)) {
+                let shift = block * panels.lanes;
+                let start = panel * panels.width + shift;
+                let columns = (vectors * panels.lanes).min(width - start);
+                for (row, &place) in self.ws.rows.place[first..first + rows].iter().enumerate() {
+                    let from = &y[place * width + start..][..columns];
+                    // SAFETY: this thread's own blocks of the step's rows.
+                    unsafe { to.at(panel, row).add(shift).copy_from_nonoverlapping(from.as_ptr(), columns) };
+                }
             }
         }
     }
@@ -430,6 +456,7 @@ pub(super) fn backward<F: Element>(
     params: &[&[F]],
     seq: &Sequence<F>,
     ws: &mut Workspace<F>,
+    y: &[F],
     d_y: &[F],
     d_state: Option<&[&[F]]>,
     out: &mut Gradients<F>,
@@ -440,7 +467,9 @@ pub(super) fn backward<F: Element>(
         ws.holds(layer, seq),
         "backward needs the workspace of the forward run of the same layer and sequence (T, B, lengths, direction, masks)"
     );
-    assert!(d_y.len() == steps * batch * layer.output_width(), "d_y is not (T, B, output width)");
+    for (what, values) in [("y", y), ("d_y", d_y)] {
+        assert!(values.len() == steps * batch * layer.output_width(), "{what} is not (T, B, output width)");
+    }
     let resize = |v: &mut Vec<F>, len: usize| team.zeros(v, len);
     out.params.resize(layer.parameters().len(), Vec::new());
     for (d, p) in out.params.iter_mut().zip(layer.parameters()) {
@@ -472,7 +501,7 @@ pub(super) fn backward<F: Element>(
     }
     let cell = F::pointwise(&**layer.cell());
     let run = Run { team, layer, cell, params, seq, ws, plan };
-    let results = Results { d_y, d_input: Shared(out.input.as_mut_ptr()) };
+    let results = Results { y, d_y, d_input: Shared(out.input.as_mut_ptr()) };
     if ws.rows.count() > 0 {
         // SAFETY: everything is prepared.
         team.run(&|thread| unsafe { run.backward(thread, &results) });

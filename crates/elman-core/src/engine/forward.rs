@@ -543,9 +543,14 @@ pub(super) fn forward<F: Element>(
         let width = plan.widths[value];
         state.resize(seq.batch * width, F::constant(0.0));
         for (row, &b) in ws.rows.batch.iter().enumerate() {
-            let from = ws.value(value, ws.rows.steps[row].checked_sub(1));
-            // SAFETY: the run is over; every row's last value is in place.
-            unsafe { read_row(from, row, &mut state[b * width..][..width]) };
+            let (last, to) = (ws.rows.steps[row].checked_sub(1), &mut state[b * width..][..width]);
+            match last {
+                Some(last) if value == plan.output && plan.slots.is_some() => {
+                    to.copy_from_slice(&out.y[ws.rows.place[ws.rows.offset[last] + row] * width..][..width]);
+                }
+                // SAFETY: the run is over; every row's last value is in place.
+                _ => unsafe { read_row(ws.value(value, last), row, to) },
+            }
         }
     }
 }

@@ -8,6 +8,10 @@ const LINE: usize = 64;
 /// A huge page. Buffers of at least half of one are made of whole ones: page walks are half of one-row streaming's time
 /// otherwise.
 const HUGE: usize = 2 << 20;
+/// From here on a buffer, which holds many steps, ends in small pages: it is no larger than asked.
+const LONG: usize = 8 * HUGE;
+/// A small page.
+const PAGE: usize = 4096;
 
 /// A buffer of numbers, aligned for registers and only ever grown.
 pub(super) struct Buffer<F> {
@@ -38,12 +42,9 @@ impl<F> Buffer<F> {
             let layout = Layout::from_size_align(bytes, align).expect("a buffer below the address space's size");
             // SAFETY: the size is not zero; the new memory is zeroed before anyone sees it.
             unsafe {
-                let start = alloc(layout);
+                let start = take(layout);
                 if start.is_null() {
                     handle_alloc_error(layout);
-                }
-                if align == HUGE {
-                    huge_pages(start, layout.size());
                 }
                 start.write_bytes(0, layout.size());
                 self.start = start.cast();
@@ -56,8 +57,11 @@ impl<F> Buffer<F> {
     /// Bytes and alignment of a buffer with room for `len` numbers.
     fn place(len: usize) -> (usize, usize) {
         let bytes = len * size_of::<F>();
-        let align = if bytes >= HUGE / 2 { HUGE } else { LINE };
-        (bytes.next_multiple_of(align), align)
+        match bytes {
+            LONG.. => (bytes.next_multiple_of(PAGE), HUGE),
+            _ if bytes >= HUGE / 2 => (bytes.next_multiple_of(HUGE), HUGE),
+            _ => (bytes.next_multiple_of(LINE), LINE),
+        }
     }
 
     /// Bytes that room for `len` numbers takes.
@@ -78,7 +82,7 @@ impl<F> Buffer<F> {
     fn free(&mut self) {
         if let Some(layout) = self.layout.take() {
             // SAFETY: allocated in `room` with this layout.
-            unsafe { dealloc(self.start.cast(), layout) };
+            unsafe { give(self.start.cast(), layout) };
             self.start = core::ptr::dangling_mut();
         }
     }
@@ -90,15 +94,51 @@ impl<F> Drop for Buffer<F> {
     }
 }
 
-/// Asks for huge pages.
-#[cfg(target_os = "linux")]
-fn huge_pages(start: *mut u8, bytes: usize) {
-    // SAFETY: the range is an allocation that we own; the call is advice and changes no contents.
-    unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE) };
+/// Memory of a layout, null where there is none. Huge pages come from the system itself: an allocator takes one more for its own notes.
+///
+/// # Safety
+/// The size is not zero.
+unsafe fn take(layout: Layout) -> *mut u8 {
+    #[cfg(target_os = "linux")]
+    if layout.align() == HUGE {
+        let bytes = layout.size();
+        // SAFETY: a new mapping, of which the parts before and after the buffer are given back; the advice changes no contents.
+        unsafe {
+            let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            let mapped = libc::mmap(core::ptr::null_mut(), bytes + HUGE, access, kind, -1, 0);
+            if mapped == libc::MAP_FAILED {
+                return core::ptr::null_mut();
+            }
+            let before = mapped.addr().next_multiple_of(HUGE) - mapped.addr();
+            let start = mapped.byte_add(before);
+            if before > 0 {
+                libc::munmap(mapped, before);
+            }
+            if before < HUGE {
+                libc::munmap(start.byte_add(bytes), HUGE - before);
+            }
+            libc::madvise(start, bytes, libc::MADV_HUGEPAGE);
+            return start.cast();
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe { alloc(layout) }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn huge_pages(_start: *mut u8, _bytes: usize) {}
+/// Gives back what [`take`] gave.
+///
+/// # Safety
+/// It did, with this layout, and nobody uses it.
+unsafe fn give(start: *mut u8, layout: Layout) {
+    #[cfg(target_os = "linux")]
+    if layout.align() == HUGE {
+        // SAFETY: the whole of a mapping that is ours.
+        unsafe { libc::munmap(start.cast(), layout.size()) };
+        return;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { dealloc(start, layout) };
+}
 
 /// Asks for the lines that hold `len` numbers, into the second cache. The processor asks by itself within a page of 4 KB; a step's
 /// rows are short stretches of many pages.

@@ -118,7 +118,8 @@ impl Engine {
     }
 
     /// From the gradients by the outputs `d_y` (T, B, output width) and by the final states, the gradients by everything
-    /// that went in. `workspace` is that of the `forward` call just before, with the same `params` and `seq`.
+    /// that went in. `workspace` is that of the `forward` call just before, with the same `params` and `seq`, and `y` its
+    /// outputs: the workspace does not keep them a second time.
     ///
     /// # Panics
     /// As for `forward`, and where the workspace holds another run.
@@ -130,11 +131,12 @@ impl Engine {
         params: &[&[F]],
         seq: &Sequence<F>,
         workspace: &mut Workspace<F>,
+        y: &[F],
         d_y: &[F],
         d_state: Option<&[&[F]]>,
         out: &mut Gradients<F>,
     ) {
-        backward::backward(&self.team, layer, params, seq, workspace, d_y, d_state, out);
+        backward::backward(&self.team, layer, params, seq, workspace, y, d_y, d_state, out);
     }
 }
 

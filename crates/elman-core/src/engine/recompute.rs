@@ -215,9 +215,12 @@ impl<'a, F: Element> Estimate<'a, F> {
             room(&[stage.panels() * behind * w, stage.panels() * table * w]);
         }
         let widths = || layer.values().iter().map(|v| layer.sizes().of(v.width));
-        for padded in widths().map(|w| panels.padded(w)) {
-            // At every step; before the first; two gradients.
-            room(&[padded * rows, padded * batch, padded * batch, padded * batch]);
+        // The output at the steps of a chunk and the one before, where all rows go through all steps; other values at every step.
+        let chunk = if extent.ragged { rows } else { rows.min((BEHIND.div_ceil(batch) + 1) * batch) };
+        for (value, padded) in widths().map(|w| panels.padded(w)).enumerate() {
+            let held = if value == layer.output() { chunk } else { rows };
+            // Besides: before the first step; two gradients.
+            room(&[padded * held, padded * batch, padded * batch, padded * batch]);
         }
         for padded in extent.masks.iter().map(|m| panels.padded(layer.width_of(m.1))) {
             room(&[padded * batch, padded * batch, padded * rows]);

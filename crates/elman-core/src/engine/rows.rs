@@ -38,6 +38,10 @@ impl Rows {
         self.offset.clear();
         self.place.clear();
         self.offset.push(0);
+        // Exactly, where a list that grows by itself would take up to twice as much.
+        self.active.reserve_exact(steps);
+        self.offset.reserve_exact(steps);
+        self.place.reserve_exact(self.steps.iter().sum());
         let mut active = batch;
         for s in 0..steps {
             while active > 0 && self.steps[active - 1] <= s {

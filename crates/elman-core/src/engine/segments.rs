@@ -209,7 +209,8 @@ impl Engine {
         Ok(())
     }
 
-    /// [`backward`](Engine::backward) of the `forward_in_segments` call just before, with the same `params` and `seq`.
+    /// [`backward`](Engine::backward) of the `forward_in_segments` call just before, with the same `params` and `seq`, and its
+    /// outputs `y`.
     ///
     /// # Panics
     /// As `backward`.
@@ -221,6 +222,7 @@ impl Engine {
         params: &[&[F]],
         seq: &Sequence<F>,
         workspace: &mut SegmentWorkspace<F>,
+        y: &[F],
         d_y: &[F],
         d_state: Option<&[&[F]]>,
         out: &mut Gradients<F>,
@@ -232,14 +234,16 @@ impl Engine {
         };
         let last = cut.count() - 1;
         if last == 0 {
-            self.backward(layer, params, seq, workspace, d_y, d_state, out);
+            self.backward(layer, params, seq, workspace, y, d_y, d_state, out);
             return;
         }
         seq.check(layer, params);
         let (batch, width, input) = (seq.batch, layer.output_width(), layer.sizes().input);
         let widths = layer.state_widths();
         let size = batch * widths.iter().sum::<usize>();
-        assert!(d_y.len() == seq.steps * batch * width, "d_y is not (T, B, output width)");
+        for (what, values) in [("y", y), ("d_y", d_y)] {
+            assert!(values.len() == seq.steps * batch * width, "{what} is not (T, B, output width)");
+        }
         assert!(states.len() == (last + 2) * size, "the workspace holds the run of another layer");
         out.params.resize(params.len(), Vec::new());
         out.params.iter_mut().zip(params).for_each(|(d, p)| clear(d, p.len()));
@@ -269,7 +273,8 @@ impl Engine {
             let rows = steps.start * batch..steps.end * batch;
             let d_after: Vec<&[F]> = d_next.iter().map(Vec::as_slice).collect();
             let d_after = if k == last { d_state } else { Some(d_after.as_slice()) };
-            self.backward(layer, params, &part, workspace, columns(d_y, &rows, width), d_after, gradients);
+            let (y, d_y) = (columns(y, &rows, width), columns(d_y, &rows, width));
+            self.backward(layer, params, &part, workspace, y, d_y, d_after, gradients);
             core::mem::swap(d_next, &mut gradients.state);
             out.params.iter_mut().zip(&gradients.params).for_each(|(to, d)| add(to, d));
             out.masks.iter_mut().zip(&gradients.masks).for_each(|(to, d)| add(to, d));

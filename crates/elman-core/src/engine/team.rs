@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
-/// Spins before a waiting thread sleeps: some tens of microseconds, longer than one stage takes. An unbounded spin
+/// Spins before a waiting thread sleeps: some tens to hundreds of microseconds, longer than one stage takes. An unbounded spin
 /// collapses when the machine is shared.
 const SPINS: usize = 20_000;
+/// The same where the team has more threads than the machine: who is waited for may need this very processor.
+const SPINS_CROWDED: usize = 100;
 
 /// Lines of the cache of its own, in a pair as processors fetch them: who writes here disturbs nobody who reads elsewhere.
 #[derive(Default)]
@@ -46,8 +48,8 @@ impl<T> Signal<T> {
         }
     }
 
-    fn wait_past(&self, old: usize) {
-        for _ in 0..SPINS {
+    fn wait_past(&self, old: usize, spins: usize) {
+        for _ in 0..spins {
             if self.value.load(Ordering::Acquire) != old {
                 return;
             }
@@ -80,6 +82,7 @@ struct Shared {
 /// Threads 1.. of a team; thread 0 is whoever calls [`Team::run`].
 pub(super) struct Team {
     threads: usize,
+    spins: usize,
     shared: Arc<Shared>,
     handles: Vec<JoinHandle<()>>,
     /// One sequence at a time.
@@ -89,13 +92,15 @@ pub(super) struct Team {
 impl Team {
     pub fn new(threads: usize) -> Team {
         let shared = Arc::new(Shared::default());
+        let crowded = std::thread::available_parallelism().is_ok_and(|cores| threads > cores.get());
+        let spins = if crowded { SPINS_CROWDED } else { SPINS };
         let handles = (1..threads)
             .map(|index| {
                 let shared = shared.clone();
                 std::thread::spawn(move || {
                     let mut seen = 0;
                     loop {
-                        shared.start.wait_past(seen);
+                        shared.start.wait_past(seen, spins);
                         seen += 1;
                         if shared.stop.load(Ordering::Acquire) {
                             return;
@@ -108,7 +113,7 @@ impl Team {
                 })
             })
             .collect();
-        Team { threads, shared, handles, busy: Mutex::new(()) }
+        Team { threads, spins, shared, handles, busy: Mutex::new(()) }
     }
 
     pub fn threads(&self) -> usize {
@@ -130,7 +135,7 @@ impl Team {
             // Each thread adds one; wait until all have.
             let now = done.value.load(Ordering::Acquire);
             if now.wrapping_sub(before) <= finished {
-                done.wait_past(before.wrapping_add(finished));
+                done.wait_past(before.wrapping_add(finished), self.spins);
             }
         }
     }
@@ -146,7 +151,7 @@ impl Team {
             phase.beside.store(0, Ordering::Release);
             phase.bump();
         } else {
-            phase.wait_past(passed);
+            phase.wait_past(passed, self.spins);
         }
     }
 }

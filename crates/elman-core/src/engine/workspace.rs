@@ -38,7 +38,7 @@ pub struct Workspace<F> {
     pub(super) hats: Vec<Buffer<F>>,
     /// For each stage: of each packed row and normalised gate, 1 / sqrt(var + ε).
     pub(super) factors: Vec<Buffer<F>>,
-    /// For each value: what was written at every step.
+    /// For each value: what was written at every step, but for the output where [`Plan::slots`] says so.
     pub(super) values: Vec<Buffer<F>>,
     /// For each value that is carried: what it was before the first step, B rows.
     pub(super) initial: Vec<Buffer<F>>,
@@ -133,6 +133,11 @@ pub(super) struct Plan {
     pub stages: Vec<StageShape>,
     /// Width of each value.
     pub widths: Vec<usize>,
+    /// The value that is the layer's output.
+    pub output: usize,
+    /// How many steps of the output are held at a time, each of B rows, in turn: the caller has all of them in y, from where
+    /// backward takes a chunk's. None where a sequence is so short that every step is held.
+    pub slots: Option<usize>,
     pub steps: usize,
     pub batch: usize,
     pub reverse: bool,
@@ -154,6 +159,11 @@ impl Plan {
     /// The source that is the input, of a stage that has it.
     pub fn input_source(&self, stage: usize) -> Option<usize> {
         self.stages[stage].sources.iter().position(|s| s.place == Place::Input)
+    }
+
+    /// Steps that backward looks at in a chunk: its own, and the one before.
+    fn chunk_slots(&self) -> usize {
+        1 + self.backward_chunks.iter().map(|chunk| chunk.len()).max().unwrap_or(0)
     }
 
     /// Index of the mask on a stage's input.
@@ -252,7 +262,6 @@ impl<F: Element> Workspace<F> {
         grow(&mut self.pre, &stages.iter().map(|s| s.panels() * n * w).collect::<Vec<_>>());
         grow(&mut self.hats, &stages.iter().map(|s| s.groups * s.norms.len() * n * w).collect::<Vec<_>>());
         grow(&mut self.factors, &stages.iter().map(|s| s.norms.len() * n).collect::<Vec<_>>());
-        grow(&mut self.values, &widths.iter().map(|&v| panels.padded(v) * n).collect::<Vec<_>>());
         grow(&mut self.initial, &widths.iter().map(|&v| panels.padded(v) * seq.batch).collect::<Vec<_>>());
         let source_width = |m: &(usize, usize, Place)| panels.padded(layer.width_of(m.2));
         grow(&mut self.masks, &masks.iter().map(|m| source_width(m) * seq.batch).collect::<Vec<_>>());
@@ -263,7 +272,7 @@ impl<F: Element> Workspace<F> {
         if path == InputPath::Gathered {
             self.x.room(n * layer.sizes().input);
         }
-        self.plan = Some(Plan {
+        let mut plan = Plan {
             spec,
             sizes: layer.sizes(),
             isa,
@@ -271,6 +280,8 @@ impl<F: Element> Workspace<F> {
             panels,
             stages,
             widths,
+            output: layer.output(),
+            slots: None,
             steps: seq.steps,
             batch: seq.batch,
             reverse: seq.reverse,
@@ -282,7 +293,15 @@ impl<F: Element> Workspace<F> {
             masks,
             shared,
             direct,
-        });
+        };
+        if plan.chunk_slots() * seq.batch < n {
+            // A step reads the one before.
+            plan.slots = Some(2);
+        }
+        let rows = |value| plan.slots.filter(|_| value == plan.output).map_or(n, |slots| slots * seq.batch);
+        let values = plan.widths.iter().enumerate().map(|(value, &width)| panels.padded(width) * rows(value));
+        grow(&mut self.values, &values.collect::<Vec<_>>());
+        self.plan = Some(plan);
     }
 
     /// Whether the last forward run was of this layer and of a sequence of this shape.
@@ -300,8 +319,13 @@ impl<F: Element> Workspace<F> {
 
     /// Makes room for backward.
     pub(super) fn prepare_backward(&mut self, layer: &Layer) {
-        let Some(plan) = &self.plan else { panic!("backward needs the workspace of a forward run") };
+        let Some(plan) = &mut self.plan else { panic!("backward needs the workspace of a forward run") };
         let (panels, w) = (plan.panels, plan.panels.width);
+        if plan.slots.is_some() {
+            let slots = plan.chunk_slots();
+            self.values[plan.output].room(slots * plan.batch * panels.padded(plan.widths[plan.output]));
+            plan.slots = Some(slots);
+        }
         let grow = |list: &mut Vec<Buffer<F>>, sizes: &[usize]| {
             list.resize_with(sizes.len(), Buffer::default);
             for (buffer, &size) in list.iter_mut().zip(sizes) {
@@ -342,7 +366,11 @@ impl<F: Element> Workspace<F> {
         match step {
             None => Matrix { ptr: self.initial[value].ptr(), rows: plan.batch, width },
             Some(s) => {
-                let first = self.rows.offset[s] * plan.panels.padded(plan.widths[value]);
+                let row = match plan.slots {
+                    Some(slots) if value == plan.output => s % slots * plan.batch,
+                    _ => self.rows.offset[s],
+                };
+                let first = row * plan.panels.padded(plan.widths[value]);
                 Matrix { ptr: self.values[value].ptr().wrapping_add(first), rows: self.rows.active[s], width }
             }
         }

@@ -67,6 +67,7 @@ impl<'a> Sweep<'a> {
                 &l.slices(),
                 &seq,
                 &mut self.workspaces[k],
+                &self.outputs[k].y,
                 &d_out,
                 Some(&d),
                 &mut self.gradients[k],

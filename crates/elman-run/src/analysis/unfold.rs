@@ -42,7 +42,7 @@ pub fn bptt(network: &Network, path: &Path, engine: &Arc<Engine>, steps: usize) 
     for (k, l) in layers.iter().enumerate().rev() {
         let mut out = Gradients::default();
         let seq = sequence(&inputs[k], steps, &network.initial()[k]);
-        engine.backward(&l.layer, &l.slices(), &seq, &mut workspaces[k], &d, None, &mut out);
+        engine.backward(&l.layer, &l.slices(), &seq, &mut workspaces[k], &inputs[k + 1], &d, None, &mut out);
         d = out.input;
         gradients.splice(0..0, out.params);
     }

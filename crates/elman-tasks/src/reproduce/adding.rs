@@ -23,6 +23,7 @@ twice: as it begins by default, its forget gate at about one half, and with gate
 initialisation of Tallec & Ollivier 2018). The figure is the error on 1,000 sequences kept apart. Two pictures show the size of the gradient
 by the state at each lag, before and after training. The papers trained by plain gradient descent on a fixed set.",
     lengths: Some(20..=400),
+    mixed: false,
     run,
 };
 

@@ -21,6 +21,7 @@ reads the words before the verb and learns to predict it (number prediction, Lin
 gives the right one of \"was\" and \"were\" the higher probability. 32 units, 3,000 batches of 32 sentences, Adam, forget bias 1 for the
 LSTM; 500 sentences for each distance.",
     lengths: None,
+    mixed: false,
     run,
 };
 

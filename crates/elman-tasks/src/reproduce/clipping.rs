@@ -19,6 +19,7 @@ A network of 100 rectifiers whose recurrent matrix begins as the identity, plain
 once as the gradient comes and once with its norm clipped. It says when the loss stopped being a finite number, the largest norm seen, and the error
 on 1,000 sequences kept apart.",
     lengths: Some(20..=200),
+    mixed: false,
     run,
 };
 

@@ -22,6 +22,7 @@ ends there, and the units are logistic. Here 20 streams are learnt from side by 
 The halves are those of a network that has not learnt all: with ten times the rate, or a gradient that goes back ten words, the words that end a
 sentence, verbs or not, come together instead, since what follows them is the same.",
     lengths: None,
+    mixed: false,
     run,
 };
 

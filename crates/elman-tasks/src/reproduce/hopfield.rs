@@ -16,6 +16,7 @@ order. The figure is the load P/N at which the overlap of what is recalled with 
 critical load of infinitely many units. Hebb's rule, N = 1000, three networks of 25 recalls a load; the pseudo-inverse, N = 400, where recall from noise ends
 long before its bound of N patterns.",
     lengths: None,
+    mixed: false,
     run,
 };
 

@@ -21,6 +21,7 @@ clipped at norm 1, batches of 32, at most 4,000 steps, from the default initial 
 sequences kept apart (0.167 without looking). Pictures: the error by step, and the size of the gradient by the state at each lag, before and after
 training.",
     lengths: Some(20..=200),
+    mixed: false,
     run,
 };
 

@@ -25,6 +25,7 @@ mod online;
 mod penn_treebank;
 mod ptb_medium;
 mod ptb_small;
+mod ptb_variational;
 mod reber;
 mod temporal_order;
 mod tomita;
@@ -43,6 +44,7 @@ pub const REGISTRY: &[Experiment] = &[
     hopfield::EXPERIMENT,
     ptb_small::EXPERIMENT,
     ptb_medium::EXPERIMENT,
+    ptb_variational::EXPERIMENT,
     online::EXPERIMENT,
 ];
 
@@ -61,6 +63,8 @@ pub struct Experiment {
     pub doc: &'static str,
     /// Lengths of its sequences that may be asked for, if they are a choice.
     pub lengths: Option<RangeInclusive<usize>>,
+    /// Whether its products may be in mixed precision.
+    pub mixed: bool,
     /// Does it.
     pub run: fn(&Options, Log) -> Result<Outcome, Error>,
 }
@@ -77,6 +81,8 @@ pub struct Options<'a> {
     pub quick: bool,
     /// Length of its sequences instead of the experiment's own.
     pub length: Option<usize>,
+    /// Of its products, `f32` or `bf16`; none: f32, or what a run that is gone on with has.
+    pub precision: Option<&'a str>,
     /// Threads; 0: all. They do not change the figures; one is fastest for networks as small as these, most of all where others work too.
     pub threads: usize,
     /// Set from outside to stop.
@@ -149,7 +155,7 @@ pub fn find(name: &str) -> Result<&'static Experiment, Error> {
 /// Runs an experiment and keeps its pictures and figures in `out`, or in the first free folder under `runs/`.
 ///
 /// # Errors
-/// The length is not one of the experiment's, there is a result already, it was stopped, or something could not be done.
+/// The length or the precision is not one of the experiment's, there is a result already, it was stopped, or something could not be done.
 pub fn run(experiment: &Experiment, options: &Options, out: Option<PathBuf>, log: Log) -> Result<Report, Error> {
     let name = experiment.name;
     match (options.length, &experiment.lengths) {
@@ -163,6 +169,9 @@ pub fn run(experiment: &Experiment, options: &Options, out: Option<PathBuf>, log
             )));
         }
         _ => {}
+    }
+    if options.precision.is_some() && !experiment.mixed {
+        return Err(Error::Usage(format!("--precision: `{name}` has no precision to choose; leave it out")));
     }
     let out = out.unwrap_or_else(|| RunDir::free(name));
     let result = out.join("result.json");
@@ -191,7 +200,7 @@ pub fn run(experiment: &Experiment, options: &Options, out: Option<PathBuf>, log
         .collect();
     let object = json!({
         "experiment": name, "paper": experiment.paper, "seed": options.seed, "quick": options.quick,
-        "length": options.length, "seconds": seconds, "dir": out.display().to_string(), "rows": rows,
+        "length": options.length, "precision": options.precision, "seconds": seconds, "dir": out.display().to_string(), "rows": rows,
         "pictures": outcome.pictures.iter().map(|(file, _)| format!("plots/{file}")).collect::<Vec<_>>(),
     });
     write(&result, &format!("{object:#}\n"))?;

@@ -19,6 +19,7 @@ GRU of 16 units with the reset after the product sees one value and predicts the
 signal's noise sets: over the 1,000 steps after each change, and over the last 2,000 before the next. The task is not one of the papers; there is no
 published figure.",
     lengths: None,
+    mixed: false,
     run,
 };
 

@@ -1,4 +1,4 @@
-//! What the two experiments on the Penn Treebank share: a run of `word-lm` with a preset, in a run directory so that it can be gone on with.
+//! What the experiments on the Penn Treebank share: a run of `word-lm` with a preset, in a run directory so that it can be gone on with.
 
 use super::{Log, Options, Outcome, Published, Row};
 use crate::metrics::Metric;
@@ -45,6 +45,7 @@ pub fn run(recipe: &Recipe, options: &Options, log: Log) -> Result<Outcome, Erro
     }
     overrides.push(("seed", options.seed.to_string()));
     overrides.push(("threads", options.threads.to_string()));
+    overrides.extend(options.precision.map(|precision| ("precision", precision.to_string())));
     let overrides =
         overrides.into_iter().map(|(key, value)| Override { key: key.into(), value, origin: format!("{key}: ") });
     let request = Request {

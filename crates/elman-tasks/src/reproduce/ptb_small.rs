@@ -15,6 +15,7 @@ on the validation and the test part, each read as one stream. The published ones
 paper itself has 120.7 and 114.5. Our cell has one bias a gate. Stopped by Ctrl-C, or killed, it goes on when the command is given again with the same
 --out; the time is then that of the last part. Two threads (--threads 0) pay here.",
     lengths: None,
+    mixed: true,
     run: |options, log| run(&RECIPE, options, log),
 };
 

@@ -23,6 +23,7 @@ batches of 10, Adam, the whole gradient. The paper trained by plain gradient des
 but in its cells and that of Elman's network cut after one step; it had 30 trials. What it says of Elman's network is
 no claim about the one here, whose gradient goes back to the beginning.",
     lengths: None,
+    mixed: false,
     run,
 };
 

@@ -21,6 +21,7 @@ YY, asked for after the last symbol. 5 trials a network with 16 units, batches o
 100,000 sequences. The forget bias of `lstm` is 5, so that half of its memory lasts 100 steps at first. A trial is solved when at most 1 % of 1,000 sequences kept apart get a wrong class.
 Two pictures show the size of the gradient by the state at each lag, before and after the first trial.",
     lengths: Some(20..=200),
+    mixed: false,
     run,
 };
 

@@ -27,7 +27,8 @@ fn the_short_form_of_every_experiment_runs() {
         let name = experiment.name;
         let go = |seed: u64, out: &str| {
             let stop = Stop::new(false);
-            let options = Options { seed, quick: true, length: None, threads: 1, stop: &stop, dir: None };
+            let options =
+                Options { seed, quick: true, length: None, precision: None, threads: 1, stop: &stop, dir: None };
             let mut lines = 0;
             let report = run(experiment, &options, Some(folder.path().join(out)), &mut |_| lines += 1).unwrap();
             assert!(lines > 0, "{name} says how far it is");
@@ -54,7 +55,7 @@ fn the_short_form_of_every_experiment_runs() {
 fn wrong_requests_are_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let stop = Stop::new(true);
-    let options = Options { seed: 1, quick: true, length: None, threads: 1, stop: &stop, dir: None };
+    let options = Options { seed: 1, quick: true, length: None, precision: None, threads: 1, stop: &stop, dir: None };
     let adding = find("adding").unwrap();
     let go = |options: &Options| run(adding, options, Some(folder.path().into()), &mut |_| ()).unwrap_err();
     let error = go(&Options { length: Some(7), ..options });
@@ -62,6 +63,8 @@ fn wrong_requests_are_one_line() {
         (error.to_string().as_str(), error.status()),
         ("--length: it is 7; for `adding` it must be from 20 to 400", 2)
     );
+    let error = go(&Options { precision: Some("bf16"), ..options });
+    assert_eq!(error.to_string(), "--precision: `adding` has no precision to choose; leave it out");
     assert_eq!(go(&options).status(), 130);
     fs::write(folder.path().join("result.json"), "").unwrap();
     assert!(go(&options).to_string().ends_with("there is a result already; choose another --out"));

@@ -23,6 +23,7 @@ tried on all 63,488 strings of 11 to 15 symbols, and on drawn ones of 21 to 40, 
 Eight sigmoid units and the whole tensor of weights, Adam; where a training string is still wrong at the end it begins anew from other weights, up to five times:
 no held-out string has a say in that. The papers train by real-time recurrent learning, or by the whole gradient, and add strings as they are needed.",
     lengths: None,
+    mixed: false,
     run,
 };
 

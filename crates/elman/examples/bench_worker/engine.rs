@@ -55,7 +55,7 @@ impl Work for Bare {
         }
         let (layer, ws) = (&self.layer, &mut self.workspace);
         self.engine.forward(layer, &params, &seq, ws, &mut self.out);
-        self.engine.backward(layer, &params, &seq, ws, &self.d_y, None, &mut self.gradients);
+        self.engine.backward(layer, &params, &seq, ws, &self.out.y, &self.d_y, None, &mut self.gradients);
     }
 
     fn check(&mut self) -> Vec<(String, Vec<f32>)> {

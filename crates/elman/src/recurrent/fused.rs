@@ -77,6 +77,8 @@ impl Shared {
 struct Kept<F: Number> {
     shared: Arc<Shared>,
     inputs: Vec<FlexTensor>,
+    /// The outputs, which the engine does not keep a second time.
+    y: FlexTensor,
     workspace: Arc<Mutex<Lease<F>>>,
     /// Gradients of the final states, left by their taps.
     d_state: Taps,
@@ -143,7 +145,7 @@ fn run_in<F: Number>(runtime: &Arc<Runtime>, layer: &Arc<Layer>, call: LayerCall
         .collect();
     let d_state: Taps = Arc::new(Mutex::new(vec![None; states.len()]));
     let workspace = Arc::new(Mutex::new(lease));
-    let kept = Kept { shared, inputs, workspace, d_state: d_state.clone() };
+    let kept = Kept { shared, inputs, y: y.clone(), workspace, d_state: d_state.clone() };
     let y = record_any(nodes, kept, y);
     let states = states
         .into_iter()
@@ -194,7 +196,7 @@ impl<F: Number, const N: usize> Backward<Flex, N> for Recurrence<F> {
 
     fn backward(self, ops: Ops<Kept<F>, N>, gradients: &mut TapeGradients, _: &mut Checkpointer) {
         let d_y = gradients.consume::<Flex>(&ops.node).to_contiguous();
-        let Kept { shared, inputs, workspace, d_state } = ops.state;
+        let Kept { shared, inputs, y, workspace, d_state } = ops.state;
         let layer = &shared.layer;
         let taps: Vec<Option<FlexTensor>> =
             d_state.lock().unwrap_or_else(|p| p.into_inner()).iter_mut().map(|tap| tap.take()).collect();
@@ -214,8 +216,8 @@ impl<F: Number, const N: usize> Backward<Flex, N> for Recurrence<F> {
             let mut lease = workspace.lock().unwrap_or_else(|p| p.into_inner());
             let (params, sequence) = shared.view::<F>(&inputs);
             let engine = shared.runtime.engine();
-            let (d_y, d_state) = (slice(&d_y), d_state.as_deref());
-            engine.backward_in_segments(layer, &params, &sequence, lease.workspace(), d_y, d_state, &mut d);
+            let (y, d_y, d_state) = (slice(&y), slice(&d_y), d_state.as_deref());
+            engine.backward_in_segments(layer, &params, &sequence, lease.workspace(), y, d_y, d_state, &mut d);
         }
         let mut all: Vec<Vec<F>> = Vec::with_capacity(N);
         all.push(d.input);
