@@ -36,22 +36,33 @@ fn wide() -> bool {
 pub(super) unsafe fn left(a: &Segment<f32>, first: usize, rows: usize, to: *mut u32, chunks: usize) {
     let wide = wide();
     for block in 0..rows.div_ceil(TILE) {
+        let all = Part {
+            from: a.a.wrapping_add((first + block * TILE) * a.row),
+            row: a.row,
+            column: a.column,
+            rows: (rows - block * TILE).min(TILE),
+            depth: a.depth,
+        };
+        // SAFETY: there is room for the block's chunks.
+        let to = unsafe { to.add(block * chunks * TILE_SIZE) };
+        #[cfg(target_arch = "x86_64")]
+        if wide && a.column == 1 {
+            // SAFETY: the block is inside the segment, its tiles inside their room; the processor was asked.
+            unsafe { x86::tiles_of_rows(all, to) };
+            continue;
+        }
         for chunk in 0..a.depth.div_ceil(2 * TILE) {
             let part = Part {
-                from: a.a.wrapping_add((first + block * TILE) * a.row + chunk * 2 * TILE * a.column),
-                row: a.row,
-                column: a.column,
-                rows: (rows - block * TILE).min(TILE),
+                from: all.from.wrapping_add(chunk * 2 * TILE * a.column),
                 depth: (a.depth - chunk * 2 * TILE).min(2 * TILE),
+                ..all
             };
-            // SAFETY: the part is inside the segment, the tile inside its room; the processor was asked.
+            // SAFETY: as above.
             unsafe {
-                let to = to.add((block * chunks + chunk) * TILE_SIZE);
-                match (wide, part.row, part.column) {
+                let to = to.add(chunk * TILE_SIZE);
+                match (wide, part.row) {
                     #[cfg(target_arch = "x86_64")]
-                    (true, _, 1) => x86::tile_of_rows(part, to),
-                    #[cfg(target_arch = "x86_64")]
-                    (true, 1, _) => x86::tile_of_columns(part, to),
+                    (true, 1) => x86::tile_of_columns(part, to),
                     _ => tile(part, to),
                 }
             }
@@ -59,7 +70,7 @@ pub(super) unsafe fn left(a: &Segment<f32>, first: usize, rows: usize, to: *mut 
     }
 }
 
-/// At most 16 rows of at most 32 numbers of A.
+/// At most 16 rows of A; for a tile of at most 32 numbers each.
 #[derive(Clone, Copy)]
 struct Part {
     from: *const f32,
@@ -181,7 +192,7 @@ pub(in crate::engine) unsafe fn straight(
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Part, TILE};
+    use super::{Part, TILE, TILE_SIZE};
     use core::arch::x86_64::*;
 
     /// Neighbours of 32 numbers as pairs.
@@ -234,14 +245,27 @@ mod x86 {
         out
     }
 
+    /// All tiles of some rows, row after row: where A comes from memory, it is read straight through.
+    ///
     /// # Safety
     /// As for the plain form, and the processor has AVX-512F, BW and BF16; so below.
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub unsafe fn tile_of_rows(part: Part, to: *mut u32) {
+    pub unsafe fn tiles_of_rows(part: Part, to: *mut u32) {
         // SAFETY: the caller's promise; so below.
         unsafe {
-            for (r, row) in rows(part).into_iter().enumerate().take(part.rows) {
-                _mm512_storeu_si512(to.add(r * TILE).cast(), row);
+            for r in 0..part.rows {
+                let (mut from, mut to) = (part.from.add(r * part.row), to.add(r * TILE));
+                let mut left = part.depth;
+                while left >= 2 * TILE {
+                    let numbers = neighbours(_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(TILE)));
+                    _mm512_storeu_si512(to.cast(), numbers);
+                    (from, to) = (from.add(2 * TILE), to.wrapping_add(TILE_SIZE));
+                    left -= 2 * TILE;
+                }
+                if left > 0 {
+                    let (low, high) = (load(from, left), load(from.wrapping_add(TILE), left.saturating_sub(TILE)));
+                    _mm512_storeu_si512(to.cast(), neighbours(low, high));
+                }
             }
         }
     }
