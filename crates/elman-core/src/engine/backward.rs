@@ -373,7 +373,25 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// Weight gradients of every source but the input from a chunk of steps, for the thread's own units.
+    /// Deals out the pieces of so many units, each `times` over: `work(time, piece, hands)`.
+    pub fn deal(
+        &self,
+        units: usize,
+        times: usize,
+        thread: usize,
+        hands: &mut Hands<F>,
+        mut work: impl FnMut(usize, (usize, usize, usize), &mut Hands<F>),
+    ) {
+        let of = |owner| pieces(self.plan.panels, self.own(units, owner));
+        let count = |owner| times * of(owner).count();
+        hands.turns += 1;
+        self.team.deal(thread, hands.turns, count, |owner, at| {
+            let pieces = of(owner).count();
+            work(at / pieces, of(owner).nth(at % pieces).expect("one of those counted"), hands);
+        });
+    }
+
+    /// Weight gradients of every source but the input from a chunk of steps.
     unsafe fn recurrent_weights(&self, chunk: Range<usize>, fresh: bool, thread: usize, hands: &mut Hands<F>) {
         let all = GateRows { rows: self.plan.backward_rows, storage: self.plan.backward_rows, table: false };
         for (stage, shape) in self.plan.stages.iter().enumerate() {
@@ -383,28 +401,25 @@ impl<F: Element> Run<'_, F> {
                     continue;
                 }
                 let panels = self.plan.panels;
-                for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+                self.deal(shape.width, source.gates.len(), thread, hands, |k, (group, first, vectors), hands| {
                     let (shift, units) = (first * panels.lanes, vectors * panels.lanes);
-                    for (k, &(gate, _)) in source.gates.iter().enumerate() {
-                        let a = |row: usize| gates.at(group * shape.gates + gate, row).wrapping_add(shift).cast_const();
-                        let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
-                        for panel in 0..panels.count(source.width) {
-                            hands.segments.clear();
-                            hands.segments.extend(chunk.clone().map(|step| Segment {
-                                a: a(self.ws.rows.offset[step] - self.ws.rows.offset[chunk.start]),
-                                row: 1,
-                                column: panels.width,
-                                b: self.source(stage, s, step).at(panel, 0).cast_const(),
-                                depth: self.ws.rows.active[step],
-                                next: 0,
-                            }));
-                            // SAFETY: gate gradients and sources are complete; these units are this thread's.
-                            unsafe {
-                                self.weight_product(hands, out.at(panel, shift), units, source.width, panel, fresh)
-                            };
-                        }
+                    let gate = source.gates[k].0;
+                    let a = |row: usize| gates.at(group * shape.gates + gate, row).wrapping_add(shift).cast_const();
+                    let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
+                    for panel in 0..panels.count(source.width) {
+                        hands.segments.clear();
+                        hands.segments.extend(chunk.clone().map(|step| Segment {
+                            a: a(self.ws.rows.offset[step] - self.ws.rows.offset[chunk.start]),
+                            row: 1,
+                            column: panels.width,
+                            b: self.source(stage, s, step).at(panel, 0).cast_const(),
+                            depth: self.ws.rows.active[step],
+                            next: 0,
+                        }));
+                        // SAFETY: gate gradients and sources are complete; nobody else has this piece.
+                        unsafe { self.weight_product(hands, out.at(panel, shift), units, source.width, panel, fresh) };
                     }
-                }
+                });
             }
         }
     }

@@ -11,6 +11,8 @@ pub(super) struct Hands<F> {
     pub d_args: Vec<Column<F>>,
     /// Whether the next product of gates has the A of the one before.
     pub same_left: bool,
+    /// Turns in which work was dealt out.
+    pub turns: u64,
 }
 
 // SAFETY: the addresses in the lists are only followed inside a run, which answers for them.
@@ -18,7 +20,14 @@ unsafe impl<F: Send> Send for Hands<F> {}
 
 impl<F> Default for Hands<F> {
     fn default() -> Self {
-        Hands { segments: Vec::new(), args: Vec::new(), outs: Vec::new(), d_args: Vec::new(), same_left: false }
+        Hands {
+            segments: Vec::new(),
+            args: Vec::new(),
+            outs: Vec::new(),
+            d_args: Vec::new(),
+            same_left: false,
+            turns: 0,
+        }
     }
 }
 

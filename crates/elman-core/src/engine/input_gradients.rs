@@ -10,8 +10,12 @@ use super::hands::Hands;
 use super::memory::{Matrix, pieces};
 use super::mixed::Right;
 use super::product::{Init, Product, Segment, Soon};
+use super::team::share;
 use super::workspace::InputPath;
 use crate::algebra::Element;
+
+/// Rows of the input's gradient that are dealt out together.
+const PART: usize = 64;
 
 /// Rows whose input gradients are taken together.
 #[derive(Clone, Copy)]
@@ -104,14 +108,13 @@ impl<F: Element> Run<'_, F> {
     ) {
         let panels = self.plan.panels;
         let input = self.layer.sizes().input;
-        let own_input = self.own(input, thread);
         let x = self.x(mask).wrapping_add(first_row * input);
         let x_panels = Matrix { ptr: self.ws.gradients.x.ptr(), rows: gates.rows, width: panels.width };
         // Nobody still reads the panels of another mask.
         self.team.barrier();
         // SAFETY: own columns here; complete for all past the barrier.
         unsafe {
-            for (panel, first, vectors) in pieces(panels, own_input.clone()) {
+            for (panel, first, vectors) in pieces(panels, self.own(input, thread)) {
                 let start = panel * panels.width + first * panels.lanes;
                 let columns = (vectors * panels.lanes).min(input - start);
                 for row in 0..gates.rows {
@@ -128,50 +131,53 @@ impl<F: Element> Run<'_, F> {
             let shape = &self.plan.stages[stage];
             let d_gates = self.d_gates(stage, gates);
             let Some(s) = self.plan.input_source(stage) else { continue };
-            for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+            let of_source = &shape.sources[s].gates;
+            self.deal(shape.width, of_source.len(), thread, hands, |k, (group, first, vectors), hands| {
                 let (shift, units) = (first * panels.lanes, vectors * panels.lanes);
-                for (k, &(gate, _)) in shape.sources[s].gates.iter().enumerate() {
-                    let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
-                    for panel in 0..panels.count(input) {
-                        hands.segments.clear();
-                        hands.segments.push(Segment {
-                            a: d_gates.at(group * shape.gates + gate, 0).wrapping_add(shift).cast_const(),
-                            row: 1,
-                            column: panels.width,
-                            b: x_panels.at(panel, 0).cast_const(),
-                            depth: gates.rows,
-                            next: 0,
-                        });
-                        // SAFETY: operands are complete past the barrier; these units are this thread's.
-                        unsafe { self.weight_product(hands, out.at(panel, shift), units, input, panel, fresh) };
-                    }
+                let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
+                for panel in 0..panels.count(input) {
+                    hands.segments.clear();
+                    hands.segments.push(Segment {
+                        a: d_gates.at(group * shape.gates + of_source[k].0, 0).wrapping_add(shift).cast_const(),
+                        row: 1,
+                        column: panels.width,
+                        b: x_panels.at(panel, 0).cast_const(),
+                        depth: gates.rows,
+                        next: 0,
+                    });
+                    // SAFETY: operands are complete past the barrier; nobody else has this piece.
+                    unsafe { self.weight_product(hands, out.at(panel, shift), units, input, panel, fresh) };
                 }
-            }
+            });
         }
         let once = self.plan.input_written_once();
         // Straight to the caller's rows where whole registers fit there.
         let in_place = once && input.is_multiple_of(panels.lanes);
         let d_x = self.scratch(gates.rows);
-        let mut same_left = false;
-        for (panel, first, vectors) in pieces(panels, own_input) {
+        // Rows on their way may be of the same token.
+        let parts = if in_place { gates.rows.div_ceil(PART) } else { 1 };
+        let mut last = parts;
+        self.deal(input, parts, thread, hands, |part, (panel, first, vectors), hands| {
+            let rows = share(gates.rows, parts, part);
             let shift = first * panels.lanes;
             let (out, out_stride) = match in_place {
                 true => {
-                    let start = first_row * input + panel * panels.width + shift;
+                    let start = (first_row + rows.start) * input + panel * panels.width + shift;
                     (results.d_input.get().wrapping_add(start), input)
                 }
-                false => (d_x.at(panel, 0).wrapping_add(shift), panels.width),
+                false => (d_x.at(panel, rows.start).wrapping_add(shift), panels.width),
             };
             hands.segments.clear();
             for &stage in stages {
                 if let Some(s) = self.plan.input_source(stage) {
-                    self.add_gate_segments(stage, s, self.d_gates(stage, gates), panel, shift, &mut hands.segments);
+                    let gates = self.d_gates(stage, gates).rows_from(rows.start);
+                    self.add_gate_segments(stage, s, gates, panel, shift, &mut hands.segments);
                 }
             }
-            // SAFETY: as above; columns of the input are this thread's.
+            // SAFETY: as above; nobody else has this piece.
             unsafe {
                 let product = Product {
-                    rows: gates.rows,
+                    rows: rows.len(),
                     panels: 1,
                     vectors,
                     width: panels.width,
@@ -183,15 +189,15 @@ impl<F: Element> Run<'_, F> {
                     out_next: 0,
                     scales: core::ptr::null(),
                     soon: Soon::NOTHING,
-                    same_left: core::mem::replace(&mut same_left, true),
+                    same_left: core::mem::replace(&mut last, part) == part,
                 };
                 self.backward_product(product, Right::Pairs);
-                for row in (0..gates.rows).filter(|_| !in_place) {
+                for row in rows.filter(|_| !in_place) {
                     let from = d_x.at(panel, row).add(shift);
                     self.put_input(from, (panel, first, vectors), first_row + row, mask, results);
                 }
             }
-        }
+        });
     }
 
     /// Adds the thread's own columns of one input row's gradient to the caller's row (past its mask), and to the mask's.

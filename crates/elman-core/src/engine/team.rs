@@ -2,7 +2,7 @@
 
 use super::forward::Shared as Address;
 use crate::algebra::Element;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
@@ -79,10 +79,41 @@ struct Shared {
     stop: AtomicBool,
 }
 
+/// A thread's pieces of work, of which others may take some: the turn that they are of (upper 40 bits), and how many have been taken.
+#[derive(Default)]
+struct Heap(Apart<AtomicU64>);
+
+impl Heap {
+    const TAKEN: u64 = (1 << 24) - 1;
+
+    /// The next of `count` pieces of a turn, if there is one left.
+    fn take(&self, turn: u64, count: usize) -> Option<usize> {
+        let heap = &self.0.0;
+        let mut now = heap.load(Ordering::Relaxed);
+        loop {
+            let taken = match (now >> 24).cmp(&turn) {
+                core::cmp::Ordering::Less => 0,
+                core::cmp::Ordering::Equal => now & Heap::TAKEN,
+                // Somebody has found this turn's done and is in a later one.
+                core::cmp::Ordering::Greater => return None,
+            };
+            if taken as usize >= count {
+                return None;
+            }
+            let next = turn << 24 | (taken + 1);
+            match heap.compare_exchange_weak(now, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return Some(taken as usize),
+                Err(other) => now = other,
+            }
+        }
+    }
+}
+
 /// Threads 1.. of a team; thread 0 is whoever calls [`Team::run`].
 pub(super) struct Team {
     threads: usize,
     spins: usize,
+    heaps: Vec<Heap>,
     shared: Arc<Shared>,
     handles: Vec<JoinHandle<()>>,
     /// One sequence at a time.
@@ -113,7 +144,8 @@ impl Team {
                 })
             })
             .collect();
-        Team { threads, spins, shared, handles, busy: Mutex::new(()) }
+        let heaps = std::iter::repeat_with(Heap::default).take(threads).collect();
+        Team { threads, spins, heaps, shared, handles, busy: Mutex::new(()) }
     }
 
     pub fn threads(&self) -> usize {
@@ -127,6 +159,7 @@ impl Team {
         }
         let _one = self.busy.lock().unwrap_or_else(|e| e.into_inner());
         let Shared { start, done, .. } = &*self.shared;
+        self.heaps.iter().for_each(|heap| heap.0.0.store(0, Ordering::Relaxed));
         let before = done.value.load(Ordering::Acquire);
         start.beside.store((&raw const work).cast_mut().cast(), Ordering::Release);
         start.bump();
@@ -136,6 +169,21 @@ impl Team {
             let now = done.value.load(Ordering::Acquire);
             if now.wrapping_sub(before) <= finished {
                 done.wait_past(before.wrapping_add(finished), self.spins);
+            }
+        }
+    }
+
+    /// Calls `work(owner, piece)` for the thread's own pieces, then for those that other threads have not begun: cores are not equally
+    /// fast. `count(owner)` says how many a thread has. Every thread of a run comes to the same turns, which rise from 1; nothing in a turn may
+    /// depend on something else in it.
+    pub fn deal(&self, thread: usize, turn: u64, count: impl Fn(usize) -> usize, mut work: impl FnMut(usize, usize)) {
+        if self.threads == 1 {
+            return (0..count(0)).for_each(|piece| work(0, piece));
+        }
+        for owner in (thread..self.threads).chain(0..thread) {
+            let count = count(owner);
+            while let Some(piece) = self.heaps[owner].take(turn, count) {
+                work(owner, piece);
             }
         }
     }
@@ -194,4 +242,41 @@ impl Drop for Team {
 /// The part of `blocks` that belongs to a thread: even, and the same in every call.
 pub(super) fn share(blocks: usize, threads: usize, thread: usize) -> core::ops::Range<usize> {
     blocks * thread / threads..blocks * (thread + 1) / threads
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever takes them, in runs one after another, with a thread that is late.
+    #[test]
+    fn every_piece_is_done_once() {
+        const TURNS: usize = 40;
+        for threads in 1..=3 {
+            let team = Team::new(threads);
+            for _ in 0..3 {
+                let done: Vec<AtomicUsize> = std::iter::repeat_with(AtomicUsize::default).take(TURNS * 3 * 8).collect();
+                team.run(&|thread| {
+                    for turn in 1..=TURNS {
+                        if thread == turn % threads {
+                            std::thread::yield_now();
+                        }
+                        team.deal(
+                            thread,
+                            turn as u64,
+                            |owner| 2 * owner + 3,
+                            |owner, piece| {
+                                done[((turn - 1) * 3 + owner) * 8 + piece].fetch_add(1, Ordering::Relaxed);
+                            },
+                        );
+                    }
+                });
+                for (at, done) in done.iter().enumerate() {
+                    let (owner, piece) = (at / 8 % 3, at % 8);
+                    let there = owner < threads && piece < 2 * owner + 3;
+                    assert_eq!(done.load(Ordering::Relaxed), usize::from(there), "turn {}, {owner}, {piece}", at / 24);
+                }
+            }
+        }
+    }
 }
