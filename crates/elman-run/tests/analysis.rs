@@ -325,10 +325,37 @@ fn the_unfolded_network_has_the_gradient_of_bptt() {
         assert!((unfolded.loss - whole.loss).abs() < 1e-13);
         // Two engines and two orders of sums, some dozen terms.
         assert!(unfolded.difference(&whole) < 1e-12, "{cell}: {}", unfolded.difference(&whole));
+        let window = elman_run::analysis::bptt_over(&network, &path, &engine, 0..10).unwrap();
+        assert_eq!(window, whole);
         let other = elman_run::analysis::bptt(&network, &path, &engine, 9).unwrap();
         assert!(unfolded.difference(&other) > 1e-3, "{cell}: a gradient of other steps is another");
         assert_eq!(unfolded.norms.iter().map(Vec::len).collect::<Vec<_>>(), vec![10; whole.gradients.len()]);
     }
+}
+
+/// Where the layers are linear in what they carry; and a window's gradient is that of a text which begins there.
+#[test]
+fn a_scan_and_a_window_have_the_gradient_of_bptt() {
+    for (cell, layers) in [("min-gru", 2), ("min-lstm", 1), ("lru", 1)] {
+        let (network, path, engine) = path(&model(cell, 4, layers), 21);
+        let whole = elman_run::analysis::bptt(&network, &path, &engine, 20).unwrap();
+        let (loss, gradients) = elman_run::analysis::scanned(&network, &path, &engine, 20).unwrap().unwrap();
+        assert!((loss - whole.loss).abs() < 1e-13, "{cell}");
+        for (got, want) in gradients.iter().zip(&whole.gradients) {
+            let largest = want.iter().fold(f64::MIN_POSITIVE, |most, x| most.max(x.abs()));
+            // Sums of twenty steps in another order.
+            assert!(got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-11 * largest), "{cell}");
+        }
+        let (first, second) = [0..10, 10..20]
+            .map(|window| elman_run::analysis::bptt_over(&network, &path, &engine, window).unwrap())
+            .into();
+        assert!((first.loss + second.loss - 2.0 * whole.loss).abs() < 1e-13, "{cell}: the state goes on");
+        assert_ne!(first.gradients, second.gradients);
+    }
+    let (network, path, engine) = path(&model("lstm", 4, 1), 5);
+    assert_eq!(elman_run::analysis::scanned(&network, &path, &engine, 4), Ok(None));
+    let error = elman_run::analysis::bptt_over(&network, &path, &engine, 2..6).unwrap_err();
+    assert_eq!(error, AnalysisError::TooShort { found: 5, least: 7 });
 }
 
 /// The first deck's rules for an MLP, written out with a matrix for each layer: δ^L = (ŷ - y) at the output, δ^{r-1} = (Σ δ^r θ^r) f'(z).
@@ -369,7 +396,7 @@ fn the_unfolded_network_is_the_decks_mlp() {
     }
 }
 
-/// The counts against the engine: what it holds grows by A numbers a step.
+/// The counts against the engine: what is held, with the outputs, grows by A numbers a step.
 #[test]
 fn what_a_step_keeps_is_what_the_engine_holds() {
     // 32 units fill the panels of every instruction set.

@@ -7,7 +7,8 @@
 
 use super::AnalysisError;
 use super::network::{Network, Path, State};
-use elman_core::engine::{Engine, Gradients, Input, Output, Sequence, Workspace, reference};
+use elman_core::engine::{Engine, Gradients, Input, Output, Scan, Sequence, Workspace, reference};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The gradient of a text's mean loss.
@@ -17,7 +18,7 @@ pub struct Bptt {
     pub loss: f64,
     /// By each parameter of each layer, first layer first.
     pub gradients: Vec<Vec<f64>>,
-    /// Bytes that the engine held for it, all layers together.
+    /// Bytes that were held for it, all layers together: the engine's, and the outputs, of which it keeps none.
     pub bytes: usize,
 }
 
@@ -27,26 +28,70 @@ pub struct Bptt {
 /// # Errors
 /// `steps` is 0 or more than there are.
 pub fn bptt(network: &Network, path: &Path, engine: &Arc<Engine>, steps: usize) -> Result<Bptt, AnalysisError> {
-    check(path, steps)?;
-    let layers = network.layers();
-    let mut inputs = vec![path.ids()[..steps].iter().flat_map(|&id| network.embed(id).to_vec()).collect::<Vec<f64>>()];
+    bptt_over(network, path, engine, 0..steps)
+}
+
+/// The same for a window of steps, from the state that the path has before it.
+///
+/// # Errors
+/// The window is empty or reaches beyond the path.
+pub fn bptt_over(
+    network: &Network,
+    path: &Path,
+    engine: &Arc<Engine>,
+    window: Range<usize>,
+) -> Result<Bptt, AnalysisError> {
+    check(path, &window)?;
+    let (layers, steps, initial) = (network.layers(), window.len(), path.state(window.start));
+    let mut inputs = vec![embedded(network, path, &window)];
     let mut workspaces: Vec<Workspace<f64>> = layers.iter().map(|_| Workspace::new()).collect();
     for (k, l) in layers.iter().enumerate() {
         let mut out = Output::default();
-        let seq = sequence(&inputs[k], steps, &network.initial()[k]);
+        let seq = sequence(&inputs[k], steps, &initial[k]);
         engine.forward(&l.layer, &l.slices(), &seq, &mut workspaces[k], &mut out);
         inputs.push(out.y);
     }
-    let (loss, mut d) = losses(network, path, &inputs[layers.len()], steps);
+    let (loss, mut d) = losses(network, path, &inputs[layers.len()], &window);
     let mut gradients = Vec::new();
     for (k, l) in layers.iter().enumerate().rev() {
         let mut out = Gradients::default();
-        let seq = sequence(&inputs[k], steps, &network.initial()[k]);
+        let seq = sequence(&inputs[k], steps, &initial[k]);
         engine.backward(&l.layer, &l.slices(), &seq, &mut workspaces[k], &inputs[k + 1], &d, None, &mut out);
         d = out.input;
         gradients.splice(0..0, out.params);
     }
-    Ok(Bptt { loss, gradients, bytes: workspaces.iter().map(Workspace::bytes).sum() })
+    let outputs = inputs[1..].iter().map(|y| size_of_val(y.as_slice()));
+    let bytes = workspaces.iter().map(Workspace::bytes).chain(outputs).sum();
+    Ok(Bptt { loss, gradients, bytes })
+}
+
+/// Mean loss and gradients of [`bptt`] by a parallel scan over time; none where a layer is not linear in what it carries.
+///
+/// # Errors
+/// `steps` is 0 or more than there are.
+pub fn scanned(
+    network: &Network,
+    path: &Path,
+    engine: &Arc<Engine>,
+    steps: usize,
+) -> Result<Option<(f64, Vec<Vec<f64>>)>, AnalysisError> {
+    check(path, &(0..steps))?;
+    let scans: Result<Vec<Scan>, _> = network.layers().iter().map(|l| Scan::new(&l.layer)).collect();
+    let Ok(scans) = scans else { return Ok(None) };
+    let layers = || network.layers().iter().zip(&scans).zip(network.initial()).enumerate();
+    let mut inputs = vec![embedded(network, path, &(0..steps))];
+    for (k, ((l, scan), initial)) in layers() {
+        let y = scan.forward(engine, &l.slices(), &sequence(&inputs[k], steps, initial)).y;
+        inputs.push(y);
+    }
+    let (loss, mut d) = losses(network, path, &inputs[scans.len()], &(0..steps));
+    let mut gradients = Vec::new();
+    for (k, ((l, scan), initial)) in layers().rev() {
+        let found = scan.backward(engine, &l.slices(), &sequence(&inputs[k], steps, initial), &d, None);
+        d = found.input;
+        gradients.splice(0..0, found.params);
+    }
+    Ok(Some((loss, gradients)))
 }
 
 /// The network unfolded over some steps.
@@ -68,7 +113,7 @@ impl Unfolded {
     /// # Errors
     /// `steps` is 0 or more than there are.
     pub fn new(network: &Network, path: &Path, steps: usize) -> Result<Unfolded, AnalysisError> {
-        check(path, steps)?;
+        check(path, &(0..steps))?;
         let layers = network.layers();
         // A copy of all weights for every step: these are what the gradients below are taken by.
         let copies: Vec<Vec<Vec<Vec<f64>>>> =
@@ -87,7 +132,7 @@ impl Unfolded {
             inputs.push(step_inputs);
             outputs.extend(x);
         }
-        let (loss, d_outputs) = losses(network, path, &outputs, steps);
+        let (loss, d_outputs) = losses(network, path, &outputs, &(0..steps));
         let mut d_state: State = state.iter().map(|l| l.iter().map(|s| vec![0.0; s.len()]).collect()).collect();
         let count: usize = layers.iter().map(|l| l.parameters.len()).sum();
         let mut norms = vec![vec![0.0; steps]; count];
@@ -128,21 +173,26 @@ impl Unfolded {
     }
 }
 
-fn check(path: &Path, steps: usize) -> Result<(), AnalysisError> {
-    match steps {
+fn check(path: &Path, steps: &Range<usize>) -> Result<(), AnalysisError> {
+    match steps.len() {
         0 => Err(AnalysisError::Zero { what: "the number of steps" }),
-        _ if steps > path.steps() => Err(AnalysisError::TooShort { found: path.ids().len(), least: steps + 1 }),
+        _ if steps.end > path.steps() => Err(AnalysisError::TooShort { found: path.ids().len(), least: steps.end + 1 }),
         _ => Ok(()),
     }
 }
 
+/// The inputs of the first layer (steps, E).
+fn embedded(network: &Network, path: &Path, steps: &Range<usize>) -> Vec<f64> {
+    path.ids()[steps.clone()].iter().flat_map(|&id| network.embed(id).to_vec()).collect()
+}
+
 /// Mean loss of the outputs (steps, P) and its gradient by them.
-fn losses(network: &Network, path: &Path, outputs: &[f64], steps: usize) -> (f64, Vec<f64>) {
+fn losses(network: &Network, path: &Path, outputs: &[f64], steps: &Range<usize>) -> (f64, Vec<f64>) {
     let (mut loss, mut d) = (0.0, Vec::with_capacity(outputs.len()));
-    for (y, &target) in outputs.chunks(network.output_width()).zip(&path.ids()[1..]) {
+    for (y, &target) in outputs.chunks(network.output_width()).zip(&path.ids()[steps.start + 1..]) {
         let (nats, d_y) = network.loss(y, target);
-        loss += nats / steps as f64;
-        d.extend(d_y.iter().map(|d| d / steps as f64));
+        loss += nats / steps.len() as f64;
+        d.extend(d_y.iter().map(|d| d / steps.len() as f64));
     }
     (loss, d)
 }

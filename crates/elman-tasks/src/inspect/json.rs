@@ -29,8 +29,15 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
     let timed: Vec<Value> = findings
         .timed
         .iter()
-        .map(|t| json!({"steps": t.steps, "inference_seconds": t.inference, "bptt_seconds": t.bptt, "bptt_bytes": t.bytes}))
+        .map(|t| {
+            json!({"steps": t.steps, "inference_seconds": t.inference, "bptt_seconds": t.bptt, "bptt_bytes": t.bytes,
+                "windows_seconds": t.windows, "window_bytes": t.window_bytes, "scan_seconds": t.scan})
+        })
         .collect();
+    let real_time = match &findings.real_time {
+        Ok(r) => json!({"steps": r.steps, "seconds_a_step": r.seconds, "bytes": r.bytes}),
+        Err(why) => json!({"not_measured": why}),
+    };
     let object = json!({
         "run": subject.run,
         "model": subject.model,
@@ -50,6 +57,7 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
         "unfolded": {"steps": findings.unfolding.steps, "parameters": findings.unfolding.copies, "difference": findings.unfolding.difference},
         "costs": costs,
         "measured_costs": timed,
+        "measured_rtrl": real_time,
     });
     match object {
         Value::Object(map) => map,

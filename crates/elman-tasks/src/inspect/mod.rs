@@ -11,6 +11,7 @@ mod report;
 mod sections;
 #[cfg(test)]
 mod tests;
+mod timing;
 
 use crate::language_model::material::Tokens;
 use crate::language_model::network;
@@ -25,6 +26,7 @@ use elman_run::analysis::{
 use elman_run::{Model, Tensor, TensorFile, atomic};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use timing::{RealTime, Timed};
 
 /// Characters that are read where nothing else is asked for.
 pub const LENGTH: usize = 1000;
@@ -100,6 +102,7 @@ struct Findings {
     selective: Vec<Selective>,
     unfolding: Unfolding,
     timed: Vec<Timed>,
+    real_time: Result<RealTime, String>,
 }
 
 /// The unfolded network beside the recurrent one.
@@ -107,14 +110,6 @@ struct Unfolding {
     steps: usize,
     copies: usize,
     difference: f64,
-}
-
-/// What some steps took.
-struct Timed {
-    steps: usize,
-    inference: f64,
-    bptt: f64,
-    bytes: usize,
 }
 
 impl From<AnalysisError> for Error {
@@ -269,7 +264,8 @@ fn measure(
     let whole = bptt(&network, &path, engine, copies)?;
     let per_copy: usize = network.layers().iter().map(|l| l.layer.parameter_count()).sum();
     let unfolding = Unfolding { steps: copies, copies: copies * per_copy, difference: unfolded.difference(&whole) };
-    let timed = timed(&network, &path, &Arc::new(Engine::new(1)), ids)?;
+    let timed = timing::timed(&network, &path, &Arc::new(Engine::new(1)), ids, subject.window)?;
+    let real_time = timing::real_time(&network, &path);
     Ok(Findings {
         config: model.config().clone(),
         parameters: model.parameter_count(),
@@ -283,6 +279,7 @@ fn measure(
         selective,
         unfolding,
         timed,
+        real_time,
     })
 }
 
@@ -301,24 +298,6 @@ fn measured(network: &Network, path: &TextPath, engine: &Arc<Engine>, lags: usiz
         Err(_) => None,
     };
     Ok(Measured { flow, products, verdict, lyapunov, matrices: recurrent_matrices(network, MAX_MATRIX) })
-}
-
-/// Seconds of a quarter, half and all of the steps, the fastest of three.
-fn timed(network: &Network, path: &TextPath, engine: &Arc<Engine>, ids: &[u32]) -> Result<Vec<Timed>, Error> {
-    let mut found = Vec::new();
-    for steps in [path.steps() / 4, path.steps() / 2, path.steps()].into_iter().filter(|&s| s > 0) {
-        let mut timed = Timed { steps, inference: f64::INFINITY, bptt: f64::INFINITY, bytes: 0 };
-        for _ in 0..3 {
-            let began = std::time::Instant::now();
-            TextPath::new(network, engine, &ids[..=steps])?;
-            timed.inference = timed.inference.min(began.elapsed().as_secs_f64());
-            let began = std::time::Instant::now();
-            timed.bytes = bptt(network, path, engine, steps)?.bytes;
-            timed.bptt = timed.bptt.min(began.elapsed().as_secs_f64());
-        }
-        found.push(timed);
-    }
-    Ok(found)
 }
 
 /// Writes every named value of every step, (T, width) each, and the ids of the characters that were read (T).

@@ -541,11 +541,33 @@ pub fn cost(page: &mut Page, findings: &Findings) {
                 format!("{:.2}", 1e3 * t.inference),
                 format!("{:.2}", 1e3 * t.bptt),
                 format!("{:.2}", t.bytes as f64 / 1e6),
+                format!("{:.2}", 1e3 * t.windows),
+                format!("{:.2}", t.window_bytes as f64 / 1e6),
+                t.scan.map_or("not linear".into(), |scan| format!("{:.2}", 1e3 * scan)),
             ]
         })
         .collect();
     page.paragraph("Measured on this machine for one row in 64 bits with one thread, the fastest of three:");
-    page.table(&["steps", "step by step, ms", "full BPTT, ms", "BPTT keeps, MB"], &rows);
+    let columns = [
+        "steps",
+        "step by step, ms",
+        "full BPTT, ms",
+        "keeps, MB",
+        "in windows, ms",
+        "a window keeps, MB",
+        "scan, forward and backward, ms",
+    ];
+    page.table(&columns, &rows);
+    page.paragraph(&match &findings.real_time {
+        Ok(r) => format!(
+            "Real-time recurrent learning, exact, with all threads: {:.3} ms a step (mean of {} steps) and {:.2} MB of influence at any \
+             length.",
+            1e3 * r.seconds,
+            r.steps,
+            r.bytes as f64 / 1e6
+        ),
+        Err(why) => format!("Real-time recurrent learning was not measured: {why}."),
+    });
 }
 
 pub fn unfolded(page: &mut Page, findings: &Findings) {

@@ -118,7 +118,26 @@ fn the_page_is_whole_small_and_needs_nothing() {
         assert!((shares.iter().map(|s| s.as_f64().unwrap()).sum::<f64>() - 1.0).abs() < 1e-9);
         assert!(json["unfolded"]["difference"].as_f64().unwrap() < 1e-12);
         assert!(report.text.contains("report.html"), "{}", report.text);
+        // The influence of 8 units on themselves: P = 8 (8 + 8 + 1) parameters.
+        let rtrl = &json["measured_rtrl"];
+        match (cell, layers) {
+            ("elman", _) => assert!(rtrl["bytes"].as_f64().unwrap() >= 8.0 * 8.0 * 136.0, "{rtrl}"),
+            (_, "2") => assert_eq!(rtrl["not_measured"], "it is for one layer"),
+            _ => assert!(rtrl["steps"].as_u64().unwrap() > 0, "{cell}: {rtrl}"),
+        }
+        let cost = json["measured_costs"].as_array().unwrap().last().unwrap();
+        assert!(cost["scan_seconds"].is_null() && cost["windows_seconds"].as_f64().unwrap() > 0.0, "{cost}");
+        assert!(cost["window_bytes"].as_u64().unwrap() <= cost["bptt_bytes"].as_u64().unwrap(), "{cost}");
     }
+}
+
+#[test]
+fn a_linear_network_is_scanned() {
+    let (_folder, dir) = trained(&[("cell", "min-gru")]);
+    inspect(&options(&dir, &GO)).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.join("inspect/report.json")).unwrap()).unwrap();
+    assert!(json["measured_costs"].as_array().unwrap().iter().all(|c| c["scan_seconds"].as_f64().unwrap() > 0.0));
 }
 
 /// A state that is too large for all its directions, and matrices that are too large for eigenvalues.

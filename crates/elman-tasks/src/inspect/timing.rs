@@ -1,0 +1,106 @@
+//! What the ways to train take on this machine, beside what was counted of them.
+
+use crate::Error;
+use elman::online::{Influence, Input, LinearStep, Rtrl};
+use elman_core::engine::Engine;
+use elman_run::analysis::{Network, Path, bptt, bptt_over, scanned};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What some steps took, in seconds, and what was held for them.
+pub struct Timed {
+    pub steps: usize,
+    pub inference: f64,
+    pub bptt: f64,
+    pub bytes: usize,
+    /// The same in windows, one after another.
+    pub windows: f64,
+    pub window_bytes: usize,
+    /// None where the network cannot be scanned.
+    pub scan: Option<f64>,
+}
+
+/// What real-time recurrent learning takes.
+pub struct RealTime {
+    /// Steps that were made.
+    pub steps: usize,
+    /// Of one of them.
+    pub seconds: f64,
+    /// Held at any length.
+    pub bytes: usize,
+}
+
+/// Influence of the parameters that is worth the wait, in bytes.
+const MOST: usize = 1 << 29;
+/// Seconds after which enough of its steps have been made.
+const ENOUGH: f64 = 0.3;
+
+/// A quarter, half and all of the steps, the fastest of three.
+pub fn timed(
+    network: &Network,
+    path: &Path,
+    engine: &Arc<Engine>,
+    ids: &[u32],
+    window: usize,
+) -> Result<Vec<Timed>, Error> {
+    let mut found = Vec::new();
+    for steps in [path.steps() / 4, path.steps() / 2, path.steps()].into_iter().filter(|&s| s > 0) {
+        let mut least = [f64::INFINITY; 4];
+        let (mut bytes, mut window_bytes, mut scans) = (0, 0, false);
+        for _ in 0..3 {
+            let began = Instant::now();
+            let mut took = |way: usize, from: f64| {
+                let now = began.elapsed().as_secs_f64();
+                least[way] = least[way].min(now - from);
+                now
+            };
+            Path::new(network, engine, &ids[..=steps])?;
+            let now = took(0, 0.0);
+            bytes = bptt(network, path, engine, steps)?.bytes;
+            let now = took(1, now);
+            for start in (0..steps).step_by(window.max(1)) {
+                let range = start..steps.min(start + window.max(1));
+                window_bytes = bptt_over(network, path, engine, range)?.bytes.max(window_bytes);
+            }
+            let now = took(2, now);
+            scans = scanned(network, path, engine, steps)?.is_some();
+            took(3, now);
+        }
+        let [inference, bptt, windows, scan] = least;
+        found.push(Timed { steps, inference, bptt, bytes, windows, window_bytes, scan: scans.then_some(scan) });
+    }
+    Ok(found)
+}
+
+/// Carries the exact influence of the layer's parameters along the path, and takes each step's gradient from it. If that is not to be had, why.
+pub fn real_time(network: &Network, path: &Path) -> Result<RealTime, String> {
+    let [l] = network.layers() else { return Err("it is for one layer".into()) };
+    if !l.layer.carried().contains(&l.layer.output()) {
+        return Err("the output is no part of the state".into());
+    }
+    let bytes = network.state_width() * l.layer.parameter_count() * size_of::<f64>();
+    if bytes > MOST {
+        return Err(format!("it would hold {:.1} GB", bytes as f64 / 1e9));
+    }
+    let params = l.parameters.concat();
+    let mut step = LinearStep::<f64>::new(&l.layer);
+    let mut influence = Rtrl::new(&step);
+    let (mut d_state, mut gradient) = (vec![0.0; step.state_width()], vec![0.0; params.len()]);
+    step.set_state(&path.state(0)[0].concat()).map_err(|error| error.to_string())?;
+    let began = Instant::now();
+    let mut made = 0;
+    for (&id, &target) in path.ids().iter().zip(&path.ids()[1..]) {
+        step.run(&params, Input::Dense(network.embed(id)), &[]).map_err(|error| error.to_string())?;
+        influence.advance(&step);
+        let (_, d_y) = network.loss(step.output(), target);
+        d_state.fill(0.0);
+        d_state[step.output_span()].copy_from_slice(&d_y);
+        influence.gradient(&d_state, &mut gradient);
+        made += 1;
+        if began.elapsed().as_secs_f64() > ENOUGH {
+            break;
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64() / made as f64;
+    Ok(RealTime { steps: made, seconds, bytes: influence.cost().numbers * size_of::<f64>() })
+}
