@@ -255,3 +255,31 @@ pub fn transpose<F: Element>(from: &[F], (rows, columns): (usize, usize), to: &m
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_of_every_size_are_aligned_zeroed_and_kept() {
+        let mut buffer = Buffer::<f32>::default();
+        for bytes in [4, HUGE / 2 - 4, HUGE / 2, HUGE + 4, LONG - 4, LONG, LONG + PAGE + 4] {
+            let len = bytes / 4;
+            let start = buffer.room(len);
+            let (align, most) = match bytes {
+                LONG.. => (HUGE, bytes.next_multiple_of(PAGE)),
+                _ if bytes >= HUGE / 2 => (HUGE, bytes.next_multiple_of(HUGE)),
+                _ => (LINE, bytes.next_multiple_of(LINE)),
+            };
+            assert!(start.addr().is_multiple_of(align), "{bytes}");
+            assert_eq!((buffer.bytes(), Buffer::<f32>::size(len)), (most, most), "{bytes}");
+            // SAFETY: the room that was made.
+            let values = unsafe { core::slice::from_raw_parts_mut(start, len) };
+            assert!(values.iter().all(|&v| v == 0.0), "{bytes}");
+            values.fill(1.0);
+            assert_eq!((buffer.room(len - 1), buffer.room(len)), (start, start), "{bytes}: kept");
+            // SAFETY: as above.
+            assert_eq!(unsafe { (*start, *start.add(len - 1)) }, (1.0, 1.0));
+        }
+    }
+}
