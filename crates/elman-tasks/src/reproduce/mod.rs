@@ -111,7 +111,7 @@ pub struct Row {
 pub struct Published {
     /// The figure or the claim.
     pub text: &'static str,
-    /// Whether it was compared with the paper itself; else it is quoted from memory.
+    /// Whether it was compared with the source that the experiment names; else it is quoted from memory.
     pub checked: bool,
 }
 
@@ -119,6 +119,11 @@ impl Published {
     /// Quoted from memory.
     pub const fn from_memory(text: &'static str) -> Option<Published> {
         Some(Published { text, checked: false })
+    }
+
+    /// Compared with its source.
+    pub const fn checked(text: &'static str) -> Option<Published> {
+        Some(Published { text, checked: true })
     }
 
     /// With a word where it was not checked.

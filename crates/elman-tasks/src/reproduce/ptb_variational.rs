@@ -10,8 +10,9 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     summary: "words of the Penn Treebank, two layers of 650 LSTM units with variational dropout, 39 epochs",
     doc: "\
 As ptb-medium with `--preset gal-medium`: one dropout mask for all time steps on each layer's input, on its recurrent connections and on the
-last output, the same for all gates of a layer, and words dropped at all their places; weight decay. Test perplexity with the weights scaled, not
-averaged over masks. The authors' code has the probabilities of the large model only: those here are ours. Hours of two cores.",
+last output, the same for all gates of a layer, and words dropped at all their places; weight decay. Test perplexity with the weights
+scaled, not averaged over masks; the published figures are those that Fortunato, Blundell & Vinyals (2017) quote. The authors' code has the
+probabilities of the large model only: those here are ours. Hours of two cores.",
     lengths: None,
     mixed: true,
     run: |options, log| run(&RECIPE, options, log),
