@@ -5,12 +5,12 @@
 //! gradients of weights, biases and input are taken from the whole chunk, while it is still in the cache. No sum is
 //! split over threads, so any number of threads gives the same bits.
 
-use super::forward::{Run, Shared, read_row, write_row};
 use super::hands::{Hands, next_register};
 use super::input_gradients::InputRows;
-use super::memory::{Matrix, ask, pieces};
+use super::memory::{Matrix, Shared, ask, pieces, read_row, write_row};
 use super::mixed::Right;
 use super::product::{Init, Product, Segment, Soon};
+use super::run::Run;
 use super::team::Team;
 use super::workspace::{InputPath, Workspace};
 use super::{Gradients, Input, Sequence};
@@ -371,24 +371,6 @@ impl<F: Element> Run<'_, F> {
                 }
             }
         }
-    }
-
-    /// Deals out the pieces of so many units, each `times` over: `work(time, piece, hands)`.
-    pub fn deal(
-        &self,
-        units: usize,
-        times: usize,
-        thread: usize,
-        hands: &mut Hands<F>,
-        mut work: impl FnMut(usize, (usize, usize, usize), &mut Hands<F>),
-    ) {
-        let of = |owner| pieces(self.plan.panels, self.own(units, owner));
-        let count = |owner| times * of(owner).count();
-        hands.turns += 1;
-        self.team.deal(thread, hands.turns, count, |owner, at| {
-            let pieces = of(owner).count();
-            work(at / pieces, of(owner).nth(at % pieces).expect("one of those counted"), hands);
-        });
     }
 
     /// Weight gradients of every source but the input from a chunk of steps.

@@ -2,100 +2,20 @@
 
 use super::compressed::WeightFormat;
 use super::hands::{Hands, next_register};
-use super::memory::{Matrix, pieces};
-use super::mixed::Right;
+use super::memory::{Matrix, Shared, pieces, read_row, write_row};
 use super::product::{Init, Product, Segment, Soon};
-use super::team::{Team, share};
+use super::run::Run;
+use super::team::share;
 use super::weights::SourceShape;
-use super::workspace::{InputPath, Plan, Workspace};
+use super::workspace::{InputPath, Workspace};
 use super::{Engine, Input, Output, Sequence};
 use crate::Layer;
 use crate::algebra::Element;
-use crate::cell::{Column, Pointwise};
+use crate::cell::Column;
 use crate::layer::Place;
 use core::ops::Range;
 
-/// What every thread sees of a run. Buffers are written through their addresses: each thread writes its own blocks of
-/// units, and reads those of others only past the barrier that follows their writing.
-pub(super) struct Run<'a, F> {
-    pub team: &'a Team,
-    pub layer: &'a Layer,
-    pub cell: &'a dyn Pointwise<F>,
-    pub params: &'a [&'a [F]],
-    pub seq: &'a Sequence<'a, F>,
-    pub ws: &'a Workspace<F>,
-    pub plan: &'a Plan,
-}
-
 impl<F: Element> Run<'_, F> {
-    /// The thread's blocks of units in a width.
-    pub fn own(&self, width: usize, thread: usize) -> Range<usize> {
-        share(self.plan.panels.blocks(width), self.team.threads(), thread)
-    }
-
-    /// Rows of the input for the products, with the mask's factor if there is one.
-    pub fn x(&self, mask: Option<usize>) -> *const F {
-        match (mask, self.plan.path, self.seq.input) {
-            (Some(m), ..) => self.ws.masked[m].ptr(),
-            (None, InputPath::InPlace, Input::Dense(x)) => x.as_ptr(),
-            (None, InputPath::Table { .. }, Input::Tokens { table, .. }) => table.as_ptr(),
-            _ => self.ws.x.ptr(),
-        }
-    }
-
-    /// Rows of a stage's input from a packed row on.
-    fn x_from(&self, stage: usize, row: usize) -> *const F {
-        self.x(self.plan.input_mask(stage)).wrapping_add(row * self.layer.sizes().input)
-    }
-
-    /// Where a source other than the input stands at a step, masked if it has a mask.
-    pub fn source(&self, stage: usize, s: usize, step: usize) -> Matrix<F> {
-        let source = &self.plan.stages[stage].sources[s];
-        match self.plan.mask(stage, s) {
-            Some(m) => self.ws.packed_at(&self.ws.masked[m], self.plan.panels.padded(source.width), step),
-            None => self.value(source.place, step),
-        }
-    }
-
-    /// Where the value at a place stands at a step.
-    pub fn value(&self, place: Place, step: usize) -> Matrix<F> {
-        match place {
-            Place::Before(v) => self.ws.value(v, step.checked_sub(1)),
-            Place::Now(v) => self.ws.value(v, Some(step)),
-            Place::Input => unreachable!("the input is not stored as a value"),
-        }
-    }
-
-    /// The arguments of a stage's equations for one register of units; the next register's stand one register further.
-    pub fn arguments(&self, stage: usize, step: usize, group: usize, register: usize, args: &mut Vec<Column<F>>) {
-        let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
-        let resolved = &self.layer.stages()[stage];
-        let shift = register * panels.lanes;
-        let column = |m: Matrix<F>, panel: usize| Column { ptr: m.at(panel, 0).wrapping_add(shift), stride: m.width };
-        args.clear();
-        let pre = self.ws.pre_at(stage, step);
-        for gate in 0..shape.gates {
-            args.push(column(pre, group * shape.gates + gate));
-        }
-        for &read in &resolved.reads {
-            args.push(column(self.value(read, step), group));
-        }
-        let padded = panels.padded(shape.width);
-        for unit in 0..resolved.units {
-            let ptr = self.ws.stages[stage].units.ptr().wrapping_add(unit * padded + group * panels.width + shift);
-            args.push(Column { ptr, stride: 0 });
-        }
-        for feed in self.feeds(stage) {
-            args.push(column(self.ws.packed_at(&self.ws.feeds[feed], padded, step), group));
-        }
-    }
-
-    /// Indices of a stage's feeds among all feeds.
-    pub fn feeds(&self, stage: usize) -> Range<usize> {
-        let before: usize = self.layer.stages()[..stage].iter().map(|s| s.feeds).sum();
-        before..before + self.layer.stages()[stage].feeds
-    }
-
     /// The work of one thread.
     ///
     /// # Safety
@@ -226,28 +146,6 @@ impl<F: Element> Run<'_, F> {
                         },
                     );
                 }
-            }
-        }
-    }
-
-    /// Runs a product with a stage's weights in the form in which they are stored.
-    unsafe fn product(&self, stage: usize, product: Product<F>) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            match self.plan.bf16 {
-                None => product.run_stored(self.plan.isa, self.ws.stages[stage].format),
-                Some(kernel) => product.run_mixed(self.plan.isa, kernel, Right::Pairs),
-            }
-        }
-    }
-
-    /// Runs a product of backward: with weights as they are packed for it, or with data as numbers.
-    pub unsafe fn backward_product(&self, product: Product<F>, right: Right) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            match self.plan.bf16 {
-                None => product.run(self.plan.isa),
-                Some(kernel) => product.run_mixed(self.plan.isa, kernel, right),
             }
         }
     }
@@ -451,15 +349,6 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// One row of the caller's input by its place t * B + b.
-    pub fn input_row(&self, place: usize) -> &[F] {
-        let input = self.layer.sizes().input;
-        match self.seq.input {
-            Input::Dense(x) => &x[place * input..][..input],
-            Input::Tokens { ids, table } => &table[ids[place] as usize * input..][..input],
-        }
-    }
-
     /// Gathers the thread's share of input rows in packed order where they cannot be read in place, and the same rows
     /// times each mask on the input.
     unsafe fn gather_input(&self, thread: usize) {
@@ -498,17 +387,6 @@ impl<F: Element> Run<'_, F> {
                 }
             }
         }
-    }
-}
-
-/// An address that threads share.
-pub(super) struct Shared<F>(pub *mut F);
-// SAFETY: each thread writes its own part; see `Run`.
-unsafe impl<F> Sync for Shared<F> {}
-impl<F> Shared<F> {
-    /// The address (a method, so that a closure captures the wrapper and not the pointer inside).
-    pub fn get(&self) -> *mut F {
-        self.0
     }
 }
 
@@ -591,27 +469,5 @@ pub(super) fn scatter_inputs<F: Element>(layer: &Layer, seq: &Sequence<F>, ws: &
     if let (InputPath::Table { .. }, Input::Tokens { ids, .. }) = (plan.path, seq.input) {
         ws.ids.clear();
         ws.ids.extend(ws.rows.place.iter().map(|&p| ids[p]));
-    }
-}
-
-/// Writes a row (zeros for none) into a matrix in panels, zero in the padding.
-pub(super) unsafe fn write_row<F: Element>(to: Matrix<F>, row: usize, from: Option<&[F]>, width: usize) {
-    for panel in 0..width.div_ceil(to.width) {
-        let first = panel * to.width;
-        let columns = to.width.min(width - first);
-        // SAFETY: the caller's matrix has this row.
-        let slot = unsafe { core::slice::from_raw_parts_mut(to.at(panel, row), to.width) };
-        slot.fill(F::constant(0.0));
-        if let Some(from) = from {
-            slot[..columns].copy_from_slice(&from[first..first + columns]);
-        }
-    }
-}
-
-/// Reads a row of a matrix in panels.
-pub(super) unsafe fn read_row<F: Element>(from: Matrix<F>, row: usize, to: &mut [F]) {
-    for (panel, part) in to.chunks_mut(from.width).enumerate() {
-        // SAFETY: the caller's matrix has this row.
-        part.copy_from_slice(unsafe { core::slice::from_raw_parts(from.at(panel, row), part.len()) });
     }
 }

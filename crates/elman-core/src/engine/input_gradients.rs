@@ -5,11 +5,11 @@
 
 use super::Input;
 use super::backward::{GateRows, Results};
-use super::forward::Run;
 use super::hands::Hands;
 use super::memory::{Matrix, pieces};
 use super::mixed::Right;
 use super::product::{Init, Product, Segment, Soon};
+use super::run::Run;
 use super::team::share;
 use super::workspace::InputPath;
 use crate::algebra::Element;

@@ -256,6 +256,39 @@ pub fn transpose<F: Element>(from: &[F], (rows, columns): (usize, usize), to: &m
     }
 }
 
+/// An address that threads share.
+pub(super) struct Shared<F>(pub *mut F);
+// SAFETY: each thread writes its own part; see `Run`.
+unsafe impl<F> Sync for Shared<F> {}
+impl<F> Shared<F> {
+    /// The address (a method, so that a closure captures the wrapper and not the pointer inside).
+    pub fn get(&self) -> *mut F {
+        self.0
+    }
+}
+
+/// Writes a row (zeros for none) into a matrix in panels, zero in the padding.
+pub(super) unsafe fn write_row<F: Element>(to: Matrix<F>, row: usize, from: Option<&[F]>, width: usize) {
+    for panel in 0..width.div_ceil(to.width) {
+        let first = panel * to.width;
+        let columns = to.width.min(width - first);
+        // SAFETY: the caller's matrix has this row.
+        let slot = unsafe { core::slice::from_raw_parts_mut(to.at(panel, row), to.width) };
+        slot.fill(F::constant(0.0));
+        if let Some(from) = from {
+            slot[..columns].copy_from_slice(&from[first..first + columns]);
+        }
+    }
+}
+
+/// Reads a row of a matrix in panels.
+pub(super) unsafe fn read_row<F: Element>(from: Matrix<F>, row: usize, to: &mut [F]) {
+    for (panel, part) in to.chunks_mut(from.width).enumerate() {
+        // SAFETY: the caller's matrix has this row.
+        part.copy_from_slice(unsafe { core::slice::from_raw_parts(from.at(panel, row), part.len()) });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,6 +25,7 @@ pub mod readout;
 mod recompute;
 pub mod reference;
 mod rows;
+mod run;
 mod scan;
 mod segments;
 mod step;

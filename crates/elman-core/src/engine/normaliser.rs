@@ -8,8 +8,8 @@
 //! over the units in their order, so that any number of threads gives the same bits.
 
 use super::backward::GateRows;
-use super::forward::Run;
 use super::memory::{Matrix, pieces};
+use super::run::Run;
 use super::team::share;
 use crate::algebra::Element;
 use crate::cell::NORMALISER_EPSILON;

@@ -1,7 +1,7 @@
 //! The engine's product for one panel and its threads, in safe hands: for algorithms that keep a large matrix in panels between steps.
 
 use super::Engine;
-use super::forward::Shared;
+use super::memory::Shared;
 use super::product::{Init, Product, Segment, Soon};
 use super::team::share;
 use crate::algebra::Element;

@@ -9,8 +9,7 @@
 
 mod levels;
 
-use super::forward::Shared as Address;
-use super::memory::transpose;
+use super::memory::{Shared as Address, transpose};
 use super::step::Affine;
 use super::team::share;
 use super::{Engine, Gradients, Input, Output, Sequence};

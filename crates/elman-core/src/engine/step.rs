@@ -1,10 +1,11 @@
 //! One step at a time: streaming with the state kept inside.
 
 use super::compressed::WeightFormat;
-use super::forward::{Run, Shared, scatter_inputs};
+use super::forward::scatter_inputs;
 use super::hands::Hands;
-use super::memory::{Buffer, Matrix, Panels};
+use super::memory::{Buffer, Matrix, Panels, Shared};
 use super::product::{Init, Product, Segment, Soon};
+use super::run::Run;
 use super::workspace::{InputPath, Workspace};
 use super::{Engine, Input, Sequence};
 use crate::Layer;
@@ -167,7 +168,7 @@ impl<F: Element> Stepper<F> {
             let mut rows = vec![F::constant(0.0); self.batch * width];
             for (row, to) in rows.chunks_mut(width).enumerate() {
                 // SAFETY: no step is running.
-                unsafe { super::forward::read_row(self.ws.value(value, None), row, to) };
+                unsafe { super::memory::read_row(self.ws.value(value, None), row, to) };
             }
             state.push(rows);
         }
@@ -186,7 +187,7 @@ impl<F: Element> Stepper<F> {
             assert!(rows.len() == self.batch * width, "state (B, width) has {} elements", rows.len());
             for (row, from) in rows.chunks(width).enumerate() {
                 // SAFETY: no step is running.
-                unsafe { super::forward::write_row(self.ws.value(value, None), row, Some(from), width) };
+                unsafe { super::memory::write_row(self.ws.value(value, None), row, Some(from), width) };
             }
         }
     }
@@ -196,7 +197,7 @@ impl<F: Element> Stepper<F> {
         for (&value, width) in self.layer.carried().iter().zip(self.layer.state_widths()) {
             for row in 0..self.batch {
                 // SAFETY: no step is running.
-                unsafe { super::forward::write_row(self.ws.value(value, None), row, None, width) };
+                unsafe { super::memory::write_row(self.ws.value(value, None), row, None, width) };
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A team of threads that works on one sequence in lock step.
 
-use super::forward::Shared as Address;
+use super::memory::Shared as Address;
 use crate::algebra::Element;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
