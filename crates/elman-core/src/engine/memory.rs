@@ -295,9 +295,8 @@ mod tests {
 
     #[test]
     fn buffers_of_every_size_are_aligned_zeroed_and_kept() {
-        let mut buffer = Buffer::<f32>::default();
         for bytes in [4, HUGE / 2 - 4, HUGE / 2, HUGE + 4, LONG - 4, LONG, LONG + PAGE + 4] {
-            let len = bytes / 4;
+            let (len, mut buffer) = (bytes / 4, Buffer::<f32>::default());
             let start = buffer.room(len);
             let (align, most) = match bytes {
                 LONG.. => (HUGE, bytes.next_multiple_of(PAGE)),
@@ -311,8 +310,10 @@ mod tests {
             assert!(values.iter().all(|&v| v == 0.0), "{bytes}");
             values.fill(1.0);
             assert_eq!((buffer.room(len - 1), buffer.room(len)), (start, start), "{bytes}: kept");
-            // SAFETY: as above.
+            // SAFETY: as above; then a larger room.
             assert_eq!(unsafe { (*start, *start.add(len - 1)) }, (1.0, 1.0));
+            let more = most / 4 + 1;
+            assert_eq!(unsafe { (*buffer.room(more), *buffer.ptr().add(more - 1)) }, (0.0, 0.0), "{bytes}: grown");
         }
     }
 }
