@@ -339,9 +339,9 @@ fn a_scan_and_a_window_have_the_gradient_of_bptt() {
     for (cell, layers) in [("min-gru", 2), ("min-lstm", 1), ("lru", 1)] {
         let (network, path, engine) = path(&model(cell, 4, layers), 21);
         let whole = elman_run::analysis::bptt(&network, &path, &engine, 20).unwrap();
-        let (loss, gradients) = elman_run::analysis::scanned(&network, &path, &engine, 20).unwrap().unwrap();
-        assert!((loss - whole.loss).abs() < 1e-13, "{cell}");
-        for (got, want) in gradients.iter().zip(&whole.gradients) {
+        let scan = elman_run::analysis::scanned(&network, &path, &engine, 20).unwrap().unwrap();
+        assert!((scan.loss - whole.loss).abs() < 1e-13, "{cell}");
+        for (got, want) in scan.gradients.iter().zip(&whole.gradients) {
             let largest = want.iter().fold(f64::MIN_POSITIVE, |most, x| most.max(x.abs()));
             // Sums of twenty steps in another order.
             assert!(got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-11 * largest), "{cell}");

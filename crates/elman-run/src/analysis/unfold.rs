@@ -65,7 +65,16 @@ pub fn bptt_over(
     Ok(Bptt { loss, gradients, bytes })
 }
 
-/// Mean loss and gradients of [`bptt`] by a parallel scan over time; none where a layer is not linear in what it carries.
+/// What a scan gives, as in [`Bptt`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scanned {
+    /// Mean of -ln p(next token), in nats.
+    pub loss: f64,
+    /// By each parameter of each layer, first layer first.
+    pub gradients: Vec<Vec<f64>>,
+}
+
+/// Loss and gradients of [`bptt`] by a parallel scan over time; none where a layer is not linear in what it carries.
 ///
 /// # Errors
 /// `steps` is 0 or more than there are.
@@ -74,7 +83,7 @@ pub fn scanned(
     path: &Path,
     engine: &Arc<Engine>,
     steps: usize,
-) -> Result<Option<(f64, Vec<Vec<f64>>)>, AnalysisError> {
+) -> Result<Option<Scanned>, AnalysisError> {
     check(path, &(0..steps))?;
     let scans: Result<Vec<Scan>, _> = network.layers().iter().map(|l| Scan::new(&l.layer)).collect();
     let Ok(scans) = scans else { return Ok(None) };
@@ -91,7 +100,7 @@ pub fn scanned(
         d = found.input;
         gradients.splice(0..0, found.params);
     }
-    Ok(Some((loss, gradients)))
+    Ok(Some(Scanned { loss, gradients }))
 }
 
 /// The network unfolded over some steps.
