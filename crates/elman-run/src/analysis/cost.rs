@@ -10,13 +10,14 @@
 //! full BPTT                     T A + D            T (6W + e + e')                     2T
 //! BPTT in windows of p          p A + D            T (6W + e + e')                     2T
 //! RTRL                          D P + D² + D       T (2W + e + D (2W + e') + 2D²P + 2DP)   T
-//! output fed back, from targets A                  T (6W + e + e')                     2
+//! output from targets, at once  T A                T (6W + e + e')                     2
+//! output from targets, in turn  A                  T (6W + e + e')                     2T
 //! scan, linear layers           T (A + 2D)         T (6W + e + e')                     4 ⌈log₂ T⌉
 //! ```
 //!
 //! Weights take 2W forward, 2W for the gradient by what they multiply and 2W for their own. RTRL carries ∂s/∂θ (D, P) forward and
-//! multiplies it by ∂s_t/∂s_{t-1} at each step. The fifth row is for networks that feed back their output alone: targets in its place
-//! make every step independent of all others.
+//! multiplies it by ∂s_t/∂s_{t-1} at each step. Outputs from targets are for networks that feed back their output alone: targets in its
+//! place make every step independent of all others, so that either nothing waits or nothing is kept.
 
 use super::network::Network;
 use elman_core::algebra::expression::{Operations, StageGraph};
@@ -86,9 +87,7 @@ pub fn costs(network: &Network, steps: usize, window: usize) -> Vec<Cost> {
     let (forward, backward) = (2.0 * w + f(sizes.forward), 4.0 * w + f(sizes.backward));
     let bptt = t * (forward + backward);
     let linear = network.layers().iter().all(|l| Scan::new(&l.layer).is_ok());
-    // What is fed back is the output alone, and no state beside it.
-    let output_fed = network.layers().iter().all(|l| l.layer.carried() == [l.layer.output()])
-        && network.layers().iter().all(feeds_back_a_readout);
+    let output_fed = feeds_back_its_output(network);
     let levels = f((usize::BITS - steps.saturating_sub(1).leading_zeros()) as usize);
     let cost =
         |way, memory, operations, serial, growth, possible| Cost { way, memory, operations, serial, growth, possible };
@@ -104,13 +103,18 @@ pub fn costs(network: &Network, steps: usize, window: usize) -> Vec<Cost> {
             ["1", "T", "T"],
             true,
         ),
-        cost("output fed back, from targets", a, bptt, 2.0, ["1", "T", "1"], output_fed),
+        cost("output from targets, at once", t * a, bptt, 2.0, ["T", "T", "1"], output_fed),
+        cost("output from targets, in turn", a, bptt, 2.0 * t, ["1", "T", "T"], output_fed),
         cost("scan over time", t * (a + 2.0 * d), bptt, 4.0 * levels, ["T", "T", "log T"], linear),
     ]
 }
 
-/// Whether the carried output is a stage of its own after the hidden one, as Jordan's y is.
-fn feeds_back_a_readout(l: &super::network::NetworkLayer) -> bool {
-    let stages = l.layer.stages();
-    stages.len() > 1 && stages.last().is_some_and(|stage| stage.writes.contains(&l.layer.output()))
+/// Whether every layer carries its output alone, and that is a stage of its own after the hidden one, as Jordan's y is.
+pub(super) fn feeds_back_its_output(network: &Network) -> bool {
+    network.layers().iter().all(|l| {
+        let stages = l.layer.stages();
+        l.layer.carried() == [l.layer.output()]
+            && stages.len() > 1
+            && stages.last().is_some_and(|stage| stage.writes.contains(&l.layer.output()))
+    })
 }

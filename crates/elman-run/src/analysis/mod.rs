@@ -40,5 +40,5 @@ pub use matrices::{RecurrentMatrix, recurrent_matrices};
 pub use network::{Network, Path};
 pub use product::{Products, geometric_lags};
 pub use trace::{Nature, Series, Trace};
-pub use unfold::{Scanned, Unfolded, bptt, bptt_over, scanned};
+pub use unfold::{Scanned, Unfolded, bptt, bptt_over, from_targets, scanned};
 pub use verdict::{Kind, Verdict};

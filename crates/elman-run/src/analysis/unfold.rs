@@ -6,6 +6,7 @@
 //! on a model and a text, not argued.
 
 use super::AnalysisError;
+use super::cost::feeds_back_its_output;
 use super::network::{Network, Path, State};
 use elman_core::engine::{Engine, Gradients, Input, Output, Scan, Sequence, Workspace, reference};
 use std::ops::Range;
@@ -42,12 +43,44 @@ pub fn bptt_over(
     window: Range<usize>,
 ) -> Result<Bptt, AnalysisError> {
     check(path, &window)?;
-    let (layers, steps, initial) = (network.layers(), window.len(), path.state(window.start));
+    Ok(pass(network, path, engine, window.clone(), [window.len(), 1], path.state(window.start)))
+}
+
+/// The same where every step takes the output of the step before as the path has it, as a target: no gradient goes from one step to
+/// another, and all of them are the rows of a single step. None where a layer carries more than an output that it makes of its state.
+///
+/// # Errors
+/// The window is empty or reaches beyond the path.
+pub fn from_targets(
+    network: &Network,
+    path: &Path,
+    engine: &Arc<Engine>,
+    window: Range<usize>,
+) -> Result<Option<Bptt>, AnalysisError> {
+    check(path, &window)?;
+    if !feeds_back_its_output(network) {
+        return Ok(None);
+    }
+    let before = |k: usize| window.clone().flat_map(|t| path.state(t)[k][0].iter().copied()).collect();
+    let targets: State = (0..network.layers().len()).map(|k| vec![before(k)]).collect();
+    Ok(Some(pass(network, path, engine, window.clone(), [1, window.len()], &targets)))
+}
+
+/// Forward and backward over a window of the path as a sequence of some steps and rows.
+fn pass(
+    network: &Network,
+    path: &Path,
+    engine: &Arc<Engine>,
+    window: Range<usize>,
+    shape: [usize; 2],
+    initial: &State,
+) -> Bptt {
+    let layers = network.layers();
     let mut inputs = vec![embedded(network, path, &window)];
     let mut workspaces: Vec<Workspace<f64>> = layers.iter().map(|_| Workspace::new()).collect();
     for (k, l) in layers.iter().enumerate() {
         let mut out = Output::default();
-        let seq = sequence(&inputs[k], steps, &initial[k]);
+        let seq = sequence(&inputs[k], shape, &initial[k]);
         engine.forward(&l.layer, &l.slices(), &seq, &mut workspaces[k], &mut out);
         inputs.push(out.y);
     }
@@ -55,14 +88,14 @@ pub fn bptt_over(
     let mut gradients = Vec::new();
     for (k, l) in layers.iter().enumerate().rev() {
         let mut out = Gradients::default();
-        let seq = sequence(&inputs[k], steps, &initial[k]);
+        let seq = sequence(&inputs[k], shape, &initial[k]);
         engine.backward(&l.layer, &l.slices(), &seq, &mut workspaces[k], &inputs[k + 1], &d, None, &mut out);
         d = out.input;
         gradients.splice(0..0, out.params);
     }
     let outputs = inputs[1..].iter().map(|y| size_of_val(y.as_slice()));
     let bytes = workspaces.iter().map(Workspace::bytes).chain(outputs).sum();
-    Ok(Bptt { loss, gradients, bytes })
+    Bptt { loss, gradients, bytes }
 }
 
 /// What a scan gives, as in [`Bptt`].
@@ -90,13 +123,13 @@ pub fn scanned(
     let layers = || network.layers().iter().zip(&scans).zip(network.initial()).enumerate();
     let mut inputs = vec![embedded(network, path, &(0..steps))];
     for (k, ((l, scan), initial)) in layers() {
-        let y = scan.forward(engine, &l.slices(), &sequence(&inputs[k], steps, initial)).y;
+        let y = scan.forward(engine, &l.slices(), &sequence(&inputs[k], [steps, 1], initial)).y;
         inputs.push(y);
     }
     let (loss, mut d) = losses(network, path, &inputs[scans.len()], &(0..steps));
     let mut gradients = Vec::new();
     for (k, ((l, scan), initial)) in layers().rev() {
-        let found = scan.backward(engine, &l.slices(), &sequence(&inputs[k], steps, initial), &d, None);
+        let found = scan.backward(engine, &l.slices(), &sequence(&inputs[k], [steps, 1], initial), &d, None);
         d = found.input;
         gradients.splice(0..0, found.params);
     }
@@ -153,7 +186,7 @@ impl Unfolded {
             let mut first = count;
             for (k, l) in layers.iter().enumerate().rev() {
                 let params: Vec<&[f64]> = copies[t][k].iter().map(Vec::as_slice).collect();
-                let seq = sequence(&inputs[t][k], 1, &befores[t][k]);
+                let seq = sequence(&inputs[t][k], [1, 1], &befores[t][k]);
                 let after: Vec<&[f64]> = d_state[k].iter().map(Vec::as_slice).collect();
                 let found = reference::backward(&l.layer, &params, &seq, &d, Some(&after));
                 first -= found.params.len();
@@ -206,8 +239,9 @@ fn losses(network: &Network, path: &Path, outputs: &[f64], steps: &Range<usize>)
     (loss, d)
 }
 
-fn sequence<'a>(x: &'a [f64], steps: usize, state: &'a [Vec<f64>]) -> Sequence<'a, f64> {
-    let mut seq = Sequence::new(steps, 1, Input::Dense(x));
+/// Of (steps, rows).
+fn sequence<'a>(x: &'a [f64], [steps, rows]: [usize; 2], state: &'a [Vec<f64>]) -> Sequence<'a, f64> {
+    let mut seq = Sequence::new(steps, rows, Input::Dense(x));
     seq.state = Some(state.iter().map(Vec::as_slice).collect());
     seq
 }

@@ -31,7 +31,9 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
         .iter()
         .map(|t| {
             json!({"steps": t.steps, "inference_seconds": t.inference, "bptt_seconds": t.bptt, "bptt_bytes": t.bytes,
-                "windows_seconds": t.windows, "window_bytes": t.window_bytes, "scan_seconds": t.scan})
+                "windows_seconds": t.windows, "window_bytes": t.window_bytes, "scan_seconds": t.scan,
+                "targets": t.targets.map(|t| json!({"at_once_seconds": t.at_once, "at_once_bytes": t.at_once_bytes,
+                    "in_turn_seconds": t.in_turn, "in_turn_bytes": t.in_turn_bytes}))})
         })
         .collect();
     let real_time = match &findings.real_time {

@@ -126,6 +126,7 @@ fn the_page_is_whole_small_and_needs_nothing() {
             _ => assert!(rtrl["steps"].as_u64().unwrap() > 0, "{cell}: {rtrl}"),
         }
         let cost = json["measured_costs"].as_array().unwrap().last().unwrap();
+        assert_eq!(cost["targets"].is_null(), cell != "jordan");
         assert!(cost["scan_seconds"].is_null() && cost["windows_seconds"].as_f64().unwrap() > 0.0, "{cost}");
         assert!(cost["window_bytes"].as_u64().unwrap() <= cost["bptt_bytes"].as_u64().unwrap(), "{cost}");
     }
@@ -138,6 +139,23 @@ fn a_linear_network_is_scanned() {
     let json: serde_json::Value =
         serde_json::from_slice(&std::fs::read(dir.join("inspect/report.json")).unwrap()).unwrap();
     assert!(json["measured_costs"].as_array().unwrap().iter().all(|c| c["scan_seconds"].as_f64().unwrap() > 0.0));
+}
+
+#[test]
+fn a_network_that_feeds_back_its_output_takes_targets() {
+    let (_folder, dir) = trained(&[("cell", "jordan"), ("output", "4")]);
+    inspect(&options(&dir, &GO)).unwrap();
+    let page = std::fs::read_to_string(dir.join("inspect/report.html")).unwrap();
+    elements(&page);
+    assert!(page.contains("With outputs from targets, 199 steps: all at once"));
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.join("inspect/report.json")).unwrap()).unwrap();
+    let costs = json["measured_costs"].as_array().unwrap();
+    let bytes = |k: usize, which: &str| costs[k]["targets"][which].as_u64().unwrap();
+    let last = costs.len() - 1;
+    assert!(bytes(last, "at_once_bytes") > bytes(0, "at_once_bytes"), "grows with the steps: {costs:?}");
+    assert_eq!(bytes(last, "in_turn_bytes"), bytes(0, "in_turn_bytes"), "does not: {costs:?}");
+    assert!(costs.iter().all(|c| c["targets"]["at_once_seconds"].as_f64().unwrap() > 0.0));
 }
 
 /// A state that is too large for all its directions, and matrices that are too large for eigenvalues.

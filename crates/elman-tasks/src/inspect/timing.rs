@@ -3,7 +3,7 @@
 use crate::Error;
 use elman::online::{Influence, Input, LinearStep, Rtrl};
 use elman_core::engine::Engine;
-use elman_run::analysis::{Network, Path, bptt, bptt_over, scanned};
+use elman_run::analysis::{Network, Path, bptt, bptt_over, from_targets, scanned};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,6 +18,17 @@ pub struct Timed {
     pub window_bytes: usize,
     /// None where the network cannot be scanned.
     pub scan: Option<f64>,
+    /// None where the network carries more than its output.
+    pub targets: Option<FromTargets>,
+}
+
+/// What steps took whose outputs before them were given, in seconds, and what was held for them.
+#[derive(Clone, Copy)]
+pub struct FromTargets {
+    pub at_once: f64,
+    pub at_once_bytes: usize,
+    pub in_turn: f64,
+    pub in_turn_bytes: usize,
 }
 
 /// What real-time recurrent learning takes.
@@ -45,8 +56,9 @@ pub fn timed(
 ) -> Result<Vec<Timed>, Error> {
     let mut found = Vec::new();
     for steps in [path.steps() / 4, path.steps() / 2, path.steps()].into_iter().filter(|&s| s > 0) {
-        let mut least = [f64::INFINITY; 4];
+        let mut least = [f64::INFINITY; 6];
         let (mut bytes, mut window_bytes, mut scans) = (0, 0, false);
+        let mut targets = None;
         for _ in 0..3 {
             let began = Instant::now();
             let mut took = |way: usize, from: f64| {
@@ -64,10 +76,26 @@ pub fn timed(
             }
             let now = took(2, now);
             scans = scanned(network, path, engine, steps)?.is_some();
-            took(3, now);
+            let now = took(3, now);
+            let Some(at_once) = from_targets(network, path, engine, 0..steps)? else { continue };
+            let now = took(4, now);
+            let mut in_turn_bytes = 0;
+            for t in 0..steps {
+                let one = from_targets(network, path, engine, t..t + 1)?;
+                in_turn_bytes = one.map_or(0, |one| one.bytes).max(in_turn_bytes);
+            }
+            took(5, now);
+            targets = Some((at_once.bytes, in_turn_bytes));
         }
-        let [inference, bptt, windows, scan] = least;
-        found.push(Timed { steps, inference, bptt, bytes, windows, window_bytes, scan: scans.then_some(scan) });
+        let [inference, bptt, windows, scan, at_once, in_turn] = least;
+        let targets = targets.map(|(at_once_bytes, in_turn_bytes)| FromTargets {
+            at_once,
+            at_once_bytes,
+            in_turn,
+            in_turn_bytes,
+        });
+        let scan = scans.then_some(scan);
+        found.push(Timed { steps, inference, bptt, bytes, windows, window_bytes, scan, targets });
     }
     Ok(found)
 }

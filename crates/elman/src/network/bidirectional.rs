@@ -4,8 +4,10 @@ use super::dense::seed_of;
 use super::error::{LARGEST, NetworkError};
 use crate::random::Random;
 use crate::recurrent::{Input, Options, Recurrent, RecurrentConfig, State, drop_elements};
+use crate::regularisation::{Regularisation, Regularised};
 use burn::module::{Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
+use elman_core::cell::OptionError;
 use elman_core::{Cell, Sizes};
 use std::sync::Arc;
 
@@ -62,7 +64,8 @@ impl BidirectionalConfig {
             }
             layers.push(pair);
         }
-        Ok(Bidirectional { layers, merge: self.merge, dropout: self.dropout })
+        let regularisation = Regularisation::default();
+        Ok(Bidirectional { layers, merge: self.merge, dropout: self.dropout, regularisation })
     }
 }
 
@@ -108,6 +111,7 @@ pub struct Bidirectional {
     layers: Vec<[Recurrent; 2]>,
     merge: Merge,
     dropout: f64,
+    regularisation: Regularisation,
 }
 
 impl Bidirectional {
@@ -127,6 +131,17 @@ impl Bidirectional {
         self
     }
 
+    /// Regularises training from now on: each direction has masks of its own, dropout of the output and penalties are of the merged
+    /// output of the last layer.
+    ///
+    /// # Errors
+    /// A number is out of its range, or the cell has nothing that is to be dropped.
+    pub fn with_regularisation(mut self, regularisation: Regularisation) -> Result<Self, OptionError> {
+        regularisation.check_for_all(&self.layers.iter().flatten().collect::<Vec<_>>())?;
+        self.regularisation = regularisation;
+        Ok(self)
+    }
+
     /// Runs `x` (T, B, I) from zeros, without dropout: the merged output (T, B, ·) and the final states. With `lengths`, the
     /// number of valid steps of each row in any order, the output beyond a row's length is zero.
     ///
@@ -136,17 +151,35 @@ impl Bidirectional {
         self.run(Input::Dense(x), None, lengths, None)
     }
 
-    /// Runs any input from any state; with `dropout`, masks between layers are drawn from it.
+    /// Runs any input from any state; with `dropout`, masks are drawn from it. Penalties of a regularised network are in what
+    /// [`run_regularised`](Bidirectional::run_regularised) gives.
     ///
     /// # Panics
     /// If a shape is not the network's.
     pub fn run(
         &self,
-        mut input: Input,
+        input: Input,
+        state: Option<State>,
+        lengths: Option<Arc<[usize]>>,
+        dropout: Option<&mut Random>,
+    ) -> (Tensor<3>, State) {
+        let Regularised { y, state, .. } = self.run_regularised(input, state, lengths, dropout);
+        (y, state)
+    }
+
+    /// The same, with what [`with_regularisation`](Bidirectional::with_regularisation) adds to a loss
+    /// ([`with_penalty`](crate::regularisation::with_penalty)).
+    ///
+    /// # Panics
+    /// If a shape is not the network's.
+    pub fn run_regularised(
+        &self,
+        input: Input,
         state: Option<State>,
         lengths: Option<Arc<[usize]>>,
         mut dropout: Option<&mut Random>,
-    ) -> (Tensor<3>, State) {
+    ) -> Regularised {
+        let mut input = self.regularisation.drop_words(input, dropout.as_deref_mut());
         let mut initial = match state {
             None => vec![None; 2 * self.layers.len()],
             Some(state) => {
@@ -157,17 +190,18 @@ impl Bidirectional {
         let mut finals = Vec::new();
         for (l, [forward, reverse]) in self.layers.iter().enumerate() {
             let options = |reverse| Options { lengths: lengths.clone(), reverse, ..Options::default() };
+            let own = self.regularisation.of_layer(l);
             let ahead = Options { dropout: dropout.as_deref_mut(), ..options(false) };
-            let (h, ahead) = forward.run(input.clone(), initial[2 * l].take(), ahead);
+            let Regularised { y: h, state: ahead, .. } = own.run(forward, input.clone(), initial[2 * l].take(), ahead);
             let back = Options { dropout: dropout.as_deref_mut(), ..options(true) };
-            let (g, back) = reverse.run(input, initial[2 * l + 1].take(), back);
+            let Regularised { y: g, state: back, .. } = own.run(reverse, input, initial[2 * l + 1].take(), back);
             finals.extend(ahead.layers.into_iter().chain(back.layers));
             let mut y = match self.merge {
                 Merge::Concat => Tensor::cat(vec![h, g], 2),
                 Merge::Sum => h + g,
             };
             if l + 1 == self.layers.len() {
-                return (y, State { layers: finals });
+                return self.regularisation.finish(y, State { layers: finals }, lengths.as_deref(), dropout);
             }
             if let (true, Some(random)) = (self.dropout > 0.0, dropout.as_deref_mut()) {
                 y = drop_elements(y, self.dropout, random);

@@ -5,8 +5,10 @@ use super::error::{LARGEST, NetworkError};
 use super::system::SequenceMap;
 use crate::random::Random;
 use crate::recurrent::{Input, Options, Recurrent, RecurrentConfig, State, drop_elements};
+use crate::regularisation::{Regularisation, Regularised};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use elman_core::cell::OptionError;
 use elman_core::{Cell, Sizes};
 use std::sync::Arc;
 
@@ -100,6 +102,8 @@ pub struct Stack {
     #[module(skip)]
     read: Read,
     dropout: f64,
+    #[module(skip)]
+    regularisation: Regularisation,
 }
 
 impl Stack {
@@ -124,7 +128,7 @@ impl Stack {
                 return Err(NetworkError::Residual { layer: l, input: given, output: layer.output_width() });
             }
         }
-        Ok(Stack { layers, residual, read, dropout })
+        Ok(Stack { layers, residual, read, dropout, regularisation: Regularisation::default() })
     }
 
     /// The layers.
@@ -152,6 +156,17 @@ impl Stack {
         self
     }
 
+    /// Regularises training from now on: dropout of the input is that of the first layer, dropout of the output that of what is read. A
+    /// residual connection adds the input as it was before a mask.
+    ///
+    /// # Errors
+    /// A number is out of its range, or no layer has what is to be dropped.
+    pub fn with_regularisation(mut self, regularisation: Regularisation) -> Result<Self, OptionError> {
+        regularisation.check_for_all(&self.layers.iter().collect::<Vec<_>>())?;
+        self.regularisation = regularisation;
+        Ok(self)
+    }
+
     /// Runs `x` (T, B, inputs) from `state`, or from zeros, without dropout.
     ///
     /// # Panics
@@ -161,7 +176,7 @@ impl Stack {
     }
 
     /// Runs any input; with `lengths`, the number of valid steps of each row, the output beyond a row's length is zero; with `dropout`, masks
-    /// between layers are drawn from it.
+    /// are drawn from it. Penalties of a regularised stack are in what [`run_regularised`](Stack::run_regularised) gives.
     ///
     /// # Panics
     /// If a shape is not the stack's.
@@ -170,18 +185,36 @@ impl Stack {
         input: Input,
         state: Option<State>,
         lengths: Option<Arc<[usize]>>,
-        mut dropout: Option<&mut Random>,
+        dropout: Option<&mut Random>,
     ) -> (Tensor<3>, State) {
+        let Regularised { y, state, .. } = self.run_regularised(input, state, lengths, dropout);
+        (y, state)
+    }
+
+    /// The same, with what [`with_regularisation`](Stack::with_regularisation) adds to a loss
+    /// ([`with_penalty`](crate::regularisation::with_penalty)).
+    ///
+    /// # Panics
+    /// If a shape is not the stack's.
+    pub fn run_regularised(
+        &self,
+        input: Input,
+        state: Option<State>,
+        lengths: Option<Arc<[usize]>>,
+        mut dropout: Option<&mut Random>,
+    ) -> Regularised {
         let count: usize = self.layers.iter().map(|layer| layer.layers().len()).sum();
         let mut before = state.map(|state| {
             assert_eq!(state.layers.len(), count, "number of layers in the state");
             state.layers.into_iter()
         });
-        let (mut input, mut finals, mut outputs) = (input, Vec::new(), Vec::new());
+        let mut input = self.regularisation.drop_words(input, dropout.as_deref_mut());
+        let (mut finals, mut outputs) = (Vec::new(), Vec::new());
         for (l, layer) in self.layers.iter().enumerate() {
             let initial = before.as_mut().map(|s| State { layers: s.take(layer.layers().len()).collect() });
             let options = Options { lengths: lengths.clone(), dropout: dropout.as_deref_mut(), ..Options::default() };
-            let (mut y, after) = layer.run(input.clone(), initial, options);
+            let Regularised { mut y, state: after, .. } =
+                self.regularisation.of_layer(l).run(layer, input.clone(), initial, options);
             finals.extend(after.layers);
             if let (true, 1.., Input::Dense(x)) = (self.residual, l, input) {
                 y = y + x;
@@ -196,7 +229,7 @@ impl Stack {
             Read::Last => outputs.pop().expect("a stack has at least one layer"),
             Read::All => Tensor::cat(outputs, 2),
         };
-        (y, State { layers: finals })
+        self.regularisation.finish(y, State { layers: finals }, lengths.as_deref(), dropout)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Regularisation of recurrent networks: dropout with one mask for a whole sequence, DropConnect, penalties on activations.
 //!
-//! [`Regularisation`] says how much of each; [`LanguageModel`](crate::network::LanguageModel) and
-//! [`SequenceNetwork`](crate::network::SequenceNetwork) take one, and [`Regularisation::run`] is what they call: for a network of your own
+//! [`Regularisation`] says how much of each; [`LanguageModel`](crate::network::LanguageModel),
+//! [`SequenceNetwork`](crate::network::SequenceNetwork), [`Stack`](crate::network::Stack) and
+//! [`Bidirectional`](crate::network::Bidirectional) take one, and [`Regularisation::run`] is what they call: for a network of your own
 //! it stands where [`Recurrent::run`] would. Zoneout is not here: it is a cell, [`elman_core::Zoneout`].
 
 use crate::random::Random;
@@ -102,9 +103,16 @@ impl Regularisation {
     /// # Errors
     /// As for [`check`](Regularisation::check), or recurrent matrices are to be dropped of a cell that has none.
     pub fn check_for(&self, rnn: &Recurrent) -> Result<(), OptionError> {
+        self.check_for_all(&[rnn])
+    }
+
+    /// The same for a network of several.
+    pub(crate) fn check_for_all(&self, rnns: &[&Recurrent]) -> Result<(), OptionError> {
         self.check()?;
+        let mut layers = rnns.iter().flat_map(|rnn| rnn.layers());
+        let is_recurrent = layers.any(|layer| variational::is_recurrent(layer));
         for (option, value) in [("dropout-recurrent", self.dropout_recurrent), ("drop-connect", self.drop_connect)] {
-            if value > 0.0 && !rnn.layers().iter().any(|layer| variational::is_recurrent(layer)) {
+            if value > 0.0 && !is_recurrent {
                 let range = "0 for a cell without a matrix of what is carried";
                 return Err(OptionError { option, value, range });
             }
@@ -122,29 +130,76 @@ impl Regularisation {
             let (y, state) = rnn.run(input, state, options);
             return Regularised { y, state, output_mask: None, penalty: None };
         };
+        let input = self.drop_words(input, Some(random));
         let (batch, device, dtype) = match &input {
             Input::Dense(x) => (x.dims()[1], x.device(), x.dtype()),
             Input::Tokens { batch, table, .. } => (*batch, table.device(), table.dtype()),
         };
         let mut draw = Draw { random, device, dtype };
-        let input = match input {
-            Input::Tokens { ids, batch, table } if self.dropout_words > 0.0 => {
-                let words = draw.mask(self.dropout_words, [table.dims()[0], 1]);
-                Input::Tokens { ids, batch, table: table * words }
-            }
-            other => other,
-        };
         options.masks.extend(variational::masks(self, rnn.layers(), batch, &mut draw));
         options.weights.extend(drop_connect::masks(self.drop_connect, rnn.layers(), &mut draw));
         let output_mask =
             (self.dropout_output > 0.0).then(|| draw.mask(self.dropout_output, [batch, rnn.output_width()]));
         let lengths = options.lengths.clone();
         let (raw, state) = rnn.run(input, state, options);
+        self.finished(raw, state, output_mask, lengths.as_deref())
+    }
+
+    /// Drops words of an embedding table; without random numbers, at evaluation, none.
+    pub(crate) fn drop_words(&self, input: Input, dropout: Option<&mut Random>) -> Input {
+        match (input, dropout) {
+            (Input::Tokens { ids, batch, table }, Some(random)) if self.dropout_words > 0.0 => {
+                let mut draw = Draw { random, device: table.device(), dtype: table.dtype() };
+                let words = draw.mask(self.dropout_words, [table.dims()[0], 1]);
+                Input::Tokens { ids, batch, table: table * words }
+            }
+            (other, _) => other,
+        }
+    }
+
+    /// What one of several layers, each run by itself, takes of this: the first one the dropout of the input, the others that between
+    /// layers; words are left to [`drop_words`](Regularisation::drop_words), what concerns the network's output to
+    /// [`finish`](Regularisation::finish).
+    pub(crate) fn of_layer(&self, layer: usize) -> Regularisation {
+        Regularisation {
+            dropout_words: 0.0,
+            dropout_input: if layer == 0 { self.dropout_input } else { self.dropout_between },
+            dropout_output: 0.0,
+            activation: 0.0,
+            temporal: 0.0,
+            ..*self
+        }
+    }
+
+    /// Drops elements of what several layers gave and takes the penalties; without random numbers, at evaluation, neither.
+    pub(crate) fn finish(
+        &self,
+        raw: Tensor<3>,
+        state: State,
+        lengths: Option<&[usize]>,
+        dropout: Option<&mut Random>,
+    ) -> Regularised {
+        let Some(random) = dropout else {
+            return Regularised { y: raw, state, output_mask: None, penalty: None };
+        };
+        let [_, batch, width] = raw.dims();
+        let mut draw = Draw { random, device: raw.device(), dtype: raw.dtype() };
+        let output_mask = (self.dropout_output > 0.0).then(|| draw.mask(self.dropout_output, [batch, width]));
+        self.finished(raw, state, output_mask, lengths)
+    }
+
+    fn finished(
+        &self,
+        raw: Tensor<3>,
+        state: State,
+        output_mask: Option<Tensor<2>>,
+        lengths: Option<&[usize]>,
+    ) -> Regularised {
         let y = match &output_mask {
             Some(mask) => raw.clone() * mask.clone().unsqueeze::<3>(),
             None => raw.clone(),
         };
-        let penalty = penalty::of(self, raw, &y, lengths.as_deref());
+        let penalty = penalty::of(self, raw, &y, lengths);
         Regularised { y, state, output_mask, penalty }
     }
 }
@@ -177,6 +232,8 @@ impl Draw<'_> {
     }
 }
 
+#[cfg(test)]
+mod networks_test;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod tests;

@@ -9,12 +9,12 @@ use elman_core::{Cell, Sizes, Zoneout};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const T: usize = 5;
-const B: usize = 3;
-const I: usize = 2;
-const H: usize = 4;
+pub(super) const T: usize = 5;
+pub(super) const B: usize = 3;
+pub(super) const I: usize = 2;
+pub(super) const H: usize = 4;
 
-const NONE: Regularisation = Regularisation {
+pub(super) const NONE: Regularisation = Regularisation {
     dropout_words: 0.0,
     dropout_input: 0.0,
     dropout_between: 0.0,
@@ -25,7 +25,7 @@ const NONE: Regularisation = Regularisation {
     temporal: 0.0,
 };
 
-const ALL: Regularisation = Regularisation {
+pub(super) const ALL: Regularisation = Regularisation {
     dropout_words: 0.3,
     dropout_input: 0.25,
     dropout_between: 0.4,
@@ -36,12 +36,12 @@ const ALL: Regularisation = Regularisation {
     temporal: 1.5,
 };
 
-fn layers(cell: Arc<dyn Cell>, layers: usize, device: &Device) -> Recurrent {
+pub(super) fn layers(cell: Arc<dyn Cell>, layers: usize, device: &Device) -> Recurrent {
     let config = RecurrentConfig { layers, ..RecurrentConfig::new(cell, Sizes { input: I, hidden: H, output: H }) };
     doubled(config.init(3, device).unwrap())
 }
 
-fn cell(name: &str) -> Arc<dyn Cell> {
+pub(super) fn cell(name: &str) -> Arc<dyn Cell> {
     (find(name).unwrap().make)()
 }
 
