@@ -10,6 +10,10 @@ use elman_core::testing::{self, ENGINES_F32, ENGINES_F64, Fused, Problem, Refere
 use elman_core::{Layer, Sizes, cells};
 use std::sync::Arc;
 
+/// Input, hidden and output width: odd ones, and whole registers over more than a panel, of which outputs that no product reads are nowhere but
+/// in the caller's array.
+const WIDTHS: [(usize, usize, usize); 2] = [(3, 17, 5), (3, 80, 48)];
+
 /// Every registered cell at these sizes.
 fn layers(input: usize, hidden: usize, output: usize) -> impl Iterator<Item = (&'static str, Layer)> {
     let sizes = Sizes { input, hidden, output };
@@ -80,8 +84,8 @@ fn alone<F: Element>(p: &Problem<F>, b: usize) -> Problem<F> {
     q
 }
 
-fn chunks<F: Element>() {
-    for (name, layer) in layers(3, 17, 5) {
+fn chunks<F: Element>((input, hidden, output): (usize, usize, usize)) {
+    for (name, layer) in layers(input, hidden, output) {
         for mut runner in each_set::<F>() {
             let what = format!("{name}, {}", runner.name());
             for p in [Problem::new(&layer, 9, 3, 1).states(), Problem::new(&layer, 9, 3, 2).states().masked().tokens(4)]
@@ -118,8 +122,10 @@ fn chunks<F: Element>() {
 
 #[test]
 fn chunks_with_the_state_carried_are_the_whole() {
-    chunks::<f32>();
-    chunks::<f64>();
+    for widths in WIDTHS {
+        chunks::<f32>(widths);
+        chunks::<f64>(widths);
+    }
 }
 
 fn rows<F: Element>(tolerance: f64) {
@@ -230,8 +236,8 @@ fn empty_sequences() {
 }
 
 /// Steps with a stepper (the fused engine's way), then with the reference's `step`.
-fn steps<F: Element>(steps: usize, batch: usize) {
-    for (name, layer) in layers(3, 17, 5) {
+fn steps<F: Element>((input, hidden, output): (usize, usize, usize), steps: usize, batch: usize) {
+    for (name, layer) in layers(input, hidden, output) {
         for tokens in [false, true] {
             let mut p = Problem::<F>::new(&layer, steps, batch, 1).states();
             if tokens {
@@ -297,9 +303,9 @@ fn steps<F: Element>(steps: usize, batch: usize) {
 #[test]
 fn step_by_step_is_the_sequence() {
     // Rows enough for products of the input straight to the pre-activations, too.
-    for (length, batch) in [(7, 3), (2, 26)] {
-        steps::<f32>(length, batch);
-        steps::<f64>(length, batch);
+    for (widths, (length, batch)) in WIDTHS.into_iter().flat_map(|w| [(7, 3), (2, 26)].map(|size| (w, size))) {
+        steps::<f32>(widths, length, batch);
+        steps::<f64>(widths, length, batch);
     }
 }
 
@@ -330,6 +336,21 @@ fn threads<F: Element>() {
 fn any_number_of_threads_gives_the_same_bits() {
     threads::<f32>();
     threads::<f64>();
+    for (name, layer) in layers(3, 80, 48) {
+        for p in [Problem::<f32>::new(&layer, 20, 32, 1).states(), Problem::new(&layer, 20, 32, 2).states().reversed()]
+        {
+            let mut one = Fused::new(Isa::detect(), 1);
+            let want = (p.forward(&mut one), p.backward(&mut one));
+            for threads in [2, 3] {
+                let mut many = Fused::new(Isa::detect(), threads);
+                assert_eq!(
+                    (p.forward(&mut many), p.backward(&mut many)),
+                    want,
+                    "{name}: {threads} threads, whole registers"
+                );
+            }
+        }
+    }
 }
 
 /// Instruction sets differ in their widths, so in nothing but rounding; each unit's sum has the same order.
@@ -359,7 +380,7 @@ fn instruction_sets_agree() {
 /// rows than the engine's chunks hold.
 #[test]
 fn fused_is_the_reference() {
-    for (input, hidden, output) in [(1, 1, 1), (3, 3, 2), (5, 17, 3), (31, 31, 33), (65, 70, 40)] {
+    for (input, hidden, output) in [(1, 1, 1), (3, 3, 2), (5, 17, 3), (31, 31, 33), (65, 70, 40), (5, 80, 48)] {
         for (name, layer) in layers(input, hidden, output) {
             let result = testing::check_engines::<f64>(&layer, ENGINES_F64)
                 .and_then(|()| testing::check_engines::<f32>(&layer, ENGINES_F32));

@@ -12,7 +12,7 @@ use super::mixed::Right;
 use super::product::{Init, Product, Segment, Soon};
 use super::run::Run;
 use super::team::Team;
-use super::workspace::{InputPath, Workspace};
+use super::workspace::{InputPath, Outputs, Workspace};
 use super::{Gradients, Input, Sequence};
 use crate::Layer;
 use crate::algebra::Element;
@@ -74,9 +74,11 @@ impl<F: Element> Run<'_, F> {
             for chunk in self.plan.backward_chunks.iter().rev() {
                 self.take_back(chunk, thread, results.y);
                 for step in chunk.clone().rev() {
-                    self.begin_step(step, thread, results.d_y);
+                    if !self.plan.one_width {
+                        self.begin_step(step, thread, results.d_y);
+                    }
                     for stage in (0..self.plan.stages.len()).rev() {
-                        self.backward_stage(stage, step, chunk.start, thread, &mut hands);
+                        self.backward_stage(stage, step, chunk.start, thread, &mut hands, results.d_y);
                     }
                 }
                 self.recurrent_weights(chunk.clone(), first_chunk, thread, &mut hands);
@@ -104,9 +106,7 @@ impl<F: Element> Run<'_, F> {
 
     /// The thread's own units of the outputs that a chunk of steps looks at, from y, where they are not held.
     unsafe fn take_back(&self, chunk: &Range<usize>, thread: usize, y: &[F]) {
-        if self.plan.slots.is_none() {
-            return;
-        }
+        let Outputs::Slots(_) = self.plan.outputs else { return };
         let (panels, value) = (self.plan.panels, self.plan.output);
         let width = self.plan.widths[value];
         for step in chunk.start.saturating_sub(1)..chunk.end {
@@ -167,45 +167,50 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// Starts a step: the output's gradient joins what came from the step after, of which nothing stays that has vanished; what goes to
-    /// the step before is zero.
+    /// Starts a step for all of the thread's own units.
     unsafe fn begin_step(&self, step: usize, thread: usize, d_y: &[F]) {
-        let panels = self.plan.panels;
-        let rows = self.ws.rows.active[step];
         for (value, &width) in self.plan.widths.iter().enumerate() {
-            let carried = self.layer.values()[value].carried.is_some();
-            let output = value == self.layer.output();
-            let fresh = self.d_value(value, step, !carried);
-            let now = self.d_value(value, step, true);
-            for (panel, first, vectors) in pieces(panels, self.own(width, thread)) {
-                let shift = first * panels.lanes;
-                let start = panel * panels.width + shift;
-                let columns = (vectors * panels.lanes).min(width - start);
-                let d_y = |step: usize, row: usize| {
-                    &d_y[self.ws.rows.place[self.ws.rows.offset[step] + row] * width + start..][..columns]
-                };
-                for row in 0..rows {
-                    // SAFETY: this thread's own blocks.
-                    unsafe {
-                        core::slice::from_raw_parts_mut(fresh.at(panel, row).add(shift), vectors * panels.lanes)
-                            .fill(F::constant(0.0));
-                        let now = now.at(panel, row).add(shift);
-                        if output {
-                            let now = core::slice::from_raw_parts_mut(now, columns);
-                            let d = now.iter_mut().zip(d_y(step, row));
-                            if carried {
-                                d.for_each(|(n, &d)| *n = settled(*n + d));
-                            } else {
-                                d.for_each(|(n, &d)| *n = *n + d);
-                            }
-                            if step > 0 {
-                                ask(d_y(step - 1, row).as_ptr(), columns);
-                            }
-                        } else if carried {
-                            let now = core::slice::from_raw_parts_mut(now, vectors * panels.lanes);
-                            now.iter_mut().for_each(|n| *n = settled(*n));
-                        }
+            for piece in pieces(self.plan.panels, self.own(width, thread)) {
+                // SAFETY: the caller's promise.
+                unsafe { self.begin(value, step, piece, d_y) };
+            }
+        }
+    }
+
+    /// Starts a step for some of the thread's own units of a value: the output's gradient joins what came from the step after, of which
+    /// nothing stays that has vanished; what goes to the step before is zero.
+    unsafe fn begin(&self, value: usize, step: usize, (panel, first, vectors): (usize, usize, usize), d_y: &[F]) {
+        let (panels, width) = (self.plan.panels, self.plan.widths[value]);
+        let carried = self.layer.values()[value].carried.is_some();
+        let output = value == self.layer.output();
+        let fresh = self.d_value(value, step, !carried);
+        let now = self.d_value(value, step, true);
+        let shift = first * panels.lanes;
+        let start = panel * panels.width + shift;
+        let columns = (vectors * panels.lanes).min(width - start);
+        let d_y = |step: usize, row: usize| {
+            &d_y[self.ws.rows.place[self.ws.rows.offset[step] + row] * width + start..][..columns]
+        };
+        for row in 0..self.ws.rows.active[step] {
+            // SAFETY: this thread's own blocks.
+            unsafe {
+                core::slice::from_raw_parts_mut(fresh.at(panel, row).add(shift), vectors * panels.lanes)
+                    .fill(F::constant(0.0));
+                let now = now.at(panel, row).add(shift);
+                if output {
+                    let now = core::slice::from_raw_parts_mut(now, columns);
+                    let d = now.iter_mut().zip(d_y(step, row));
+                    if carried {
+                        d.for_each(|(n, &d)| *n = settled(*n + d));
+                    } else {
+                        d.for_each(|(n, &d)| *n = *n + d);
                     }
+                    if step > 0 {
+                        ask(d_y(step - 1, row).as_ptr(), columns);
+                    }
+                } else if carried {
+                    let now = core::slice::from_raw_parts_mut(now, vectors * panels.lanes);
+                    now.iter_mut().for_each(|n| *n = settled(*n));
                 }
             }
         }
@@ -213,7 +218,15 @@ impl<F: Element> Run<'_, F> {
 
     /// One stage of one step: the equations' backward for the thread's own units, then the gradients of its own units of
     /// each source.
-    unsafe fn backward_stage(&self, stage: usize, step: usize, chunk: usize, thread: usize, hands: &mut Hands<F>) {
+    unsafe fn backward_stage(
+        &self,
+        stage: usize,
+        step: usize,
+        chunk: usize,
+        thread: usize,
+        hands: &mut Hands<F>,
+        d_y: &[F],
+    ) {
         let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
         let resolved = &self.layer.stages()[stage];
         let rows = self.ws.rows.active[step];
@@ -221,6 +234,13 @@ impl<F: Element> Run<'_, F> {
         let g = &self.ws.gradients;
         let padded = panels.padded(shape.width);
         for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+            if self.plan.one_width {
+                // Here, where the equations find it in the first cache.
+                for value in 0..self.plan.widths.len() {
+                    // SAFETY: this thread's own units.
+                    unsafe { self.begin(value, step, (group, first, vectors), d_y) };
+                }
+            }
             let shift = first * panels.lanes;
             let column =
                 |m: Matrix<F>, panel: usize| Column { ptr: m.at(panel, 0).wrapping_add(shift), stride: m.width };
@@ -497,7 +517,8 @@ pub(super) fn backward<F: Element>(
         }
     }
     let cell = F::pointwise(&**layer.cell());
-    let run = Run { team, layer, cell, params, seq, ws, plan };
+    // Backward only reads them.
+    let run = Run { team, layer, cell, params, seq, ws, plan, y: Shared(y.as_ptr().cast_mut()) };
     let results = Results { y, d_y, d_input: Shared(out.input.as_mut_ptr()) };
     if ws.rows.count() > 0 {
         // SAFETY: everything is prepared.

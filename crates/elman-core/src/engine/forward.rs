@@ -7,11 +7,10 @@ use super::product::{Init, Product, Segment, Soon};
 use super::run::Run;
 use super::team::share;
 use super::weights::SourceShape;
-use super::workspace::{InputPath, Workspace};
+use super::workspace::{InputPath, Outputs, Workspace};
 use super::{Engine, Input, Output, Sequence};
 use crate::Layer;
 use crate::algebra::Element;
-use crate::cell::Column;
 use crate::layer::Place;
 use core::ops::Range;
 
@@ -19,8 +18,8 @@ impl<F: Element> Run<'_, F> {
     /// The work of one thread.
     ///
     /// # Safety
-    /// The workspace is prepared for this run, `y` has room for (T, B, P), and all threads of the team call this.
-    unsafe fn forward(&self, thread: usize, y: *mut F) {
+    /// The workspace is prepared for this run, y has room for (T, B, P), and all threads of the team call this.
+    unsafe fn forward(&self, thread: usize) {
         let mut hands = Hands::default();
         // SAFETY: each thread packs and gathers its own share; see `Run` for the rest.
         unsafe {
@@ -32,14 +31,14 @@ impl<F: Element> Run<'_, F> {
                     let rows = self.ws.rows.offset[chunk.end] - first;
                     for stage in (0..self.plan.stages.len()).filter(|&stage| !self.plan.direct[stage]) {
                         let x = self.x_from(stage, first);
-                        self.input_product(stage, (x, rows), self.ahead(stage), thread, Soon::NOTHING);
+                        self.input_product(stage, (x, rows), self.ahead(stage), thread);
                     }
                 }
                 for step in chunk.clone() {
                     for stage in 0..self.plan.stages.len() {
                         self.stage(stage, step, chunk.start, thread, &mut hands, false);
-                        if self.layer.stages()[stage].writes.contains(&self.layer.output()) {
-                            self.put_out(step, thread, y);
+                        if self.plan.outputs != Outputs::InPlace && self.writes_output(stage) {
+                            self.put_out(step, thread);
                         }
                         if self.plan.shared {
                             self.team.barrier();
@@ -65,7 +64,7 @@ impl<F: Element> Run<'_, F> {
                 for stage in 0..self.plan.stages.len() {
                     let ptr = self.ws.tables[stage].ptr();
                     let tables = Matrix { ptr, rows: vocabulary, width: self.plan.panels.width };
-                    self.input_product(stage, (self.x(None), vocabulary), tables, thread, Soon::NOTHING);
+                    self.input_product(stage, (self.x(None), vocabulary), tables, thread);
                 }
             }
         }
@@ -74,21 +73,21 @@ impl<F: Element> Run<'_, F> {
     /// Step 0 of a run of one step, with weights packed before.
     ///
     /// # Safety
-    /// As for `forward`; `y` has room for (B, P).
+    /// As for `forward`; y has room for (B, P).
     ///
     /// For `flip` see [`stage`](Run::stage).
-    pub unsafe fn one_step(&self, thread: usize, y: *mut F, hands: &mut Hands<F>, flip: bool) {
+    pub unsafe fn one_step(&self, thread: usize, hands: &mut Hands<F>, flip: bool) {
         let table = matches!(self.plan.path, InputPath::Table { .. });
         // SAFETY: the caller's promise.
         unsafe {
             for stage in 0..self.plan.stages.len() {
                 if !table && !self.plan.direct[stage] {
                     let x = (self.x(None), self.plan.batch);
-                    self.input_product(stage, x, self.ahead(stage), thread, Soon::NOTHING);
+                    self.input_product(stage, x, self.ahead(stage), thread);
                 }
                 self.stage(stage, 0, 0, thread, hands, flip);
-                if self.layer.stages()[stage].writes.contains(&self.layer.output()) {
-                    self.put_out(0, thread, y);
+                if self.writes_output(stage) {
+                    self.put_out(0, thread);
                 }
                 // After the last one the team's run ends.
                 if stage + 1 < self.plan.stages.len() {
@@ -102,50 +101,56 @@ impl<F: Element> Run<'_, F> {
         Matrix { ptr: self.ws.ahead[stage].ptr(), rows: self.plan.forward_rows, width: self.plan.panels.width }
     }
 
-    /// Bias plus input product of a stage for `rows` rows, into [group, gate that has the input]. The first of its products asks for
-    /// what is read `soon`.
-    unsafe fn input_product(
+    /// Bias plus input product of a stage for `rows` rows, into [group, gate that has the input].
+    unsafe fn input_product(&self, stage: usize, (x, rows): (*const F, usize), out: Matrix<F>, thread: usize) {
+        let (mut soon, mut same_left) = (Soon::NOTHING, false);
+        for piece in pieces(self.plan.panels, self.own(self.plan.stages[stage].width, thread)) {
+            // SAFETY: the caller's promise.
+            unsafe { self.input_piece(stage, (x, rows), out, piece, &mut soon, &mut same_left) };
+        }
+    }
+
+    /// The same for some of the thread's own units. The first of the products asks for what is read `soon`.
+    unsafe fn input_piece(
         &self,
         stage: usize,
         (x, rows): (*const F, usize),
         out: Matrix<F>,
-        thread: usize,
-        mut soon: Soon<F>,
+        (group, first, vectors): (usize, usize, usize),
+        soon: &mut Soon<F>,
+        same_left: &mut bool,
     ) {
         let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
         let Some(s) = self.plan.input_source(stage) else { return };
         let packed = &self.ws.stages[stage];
         let input = self.layer.sizes().input;
-        let mut same_left = false;
-        for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
-            let shift = first * panels.lanes;
-            for run in &shape.sources[s].runs {
-                let panel = group * shape.gates + shape.sources[s].gates[run.start].0;
-                let b = packed.stored(shape, panels, s, group, run.start, (0, shift));
-                let next = packed.distance(shape, panels, s);
-                let segment = Segment { a: x, row: input, column: 1, b, depth: input, next };
-                let bias = packed.bias.ptr().wrapping_add(panel * panels.width + shift);
-                // SAFETY: operands and result were laid out by `prepare`.
-                unsafe {
-                    self.product(
-                        stage,
-                        Product {
-                            rows,
-                            panels: run.len(),
-                            vectors,
-                            width: panels.width,
-                            init: Init::Rows { ptr: bias, stride: 0 },
-                            init_next: panels.width,
-                            segments: &[segment],
-                            out: out.at(group * shape.sources[s].gates.len() + run.start, 0).wrapping_add(shift),
-                            out_stride: panels.width,
-                            out_next: out.rows * panels.width,
-                            scales: packed.scales(shape, panels, s, group, run.start).wrapping_add(shift),
-                            soon: core::mem::replace(&mut soon, Soon::NOTHING),
-                            same_left: core::mem::replace(&mut same_left, true),
-                        },
-                    );
-                }
+        let shift = first * panels.lanes;
+        for run in &shape.sources[s].runs {
+            let panel = group * shape.gates + shape.sources[s].gates[run.start].0;
+            let b = packed.stored(shape, panels, s, group, run.start, (0, shift));
+            let next = packed.distance(shape, panels, s);
+            let segment = Segment { a: x, row: input, column: 1, b, depth: input, next };
+            let bias = packed.bias.ptr().wrapping_add(panel * panels.width + shift);
+            // SAFETY: operands and result were laid out by `prepare`.
+            unsafe {
+                self.product(
+                    stage,
+                    Product {
+                        rows,
+                        panels: run.len(),
+                        vectors,
+                        width: panels.width,
+                        init: Init::Rows { ptr: bias, stride: 0 },
+                        init_next: panels.width,
+                        segments: &[segment],
+                        out: out.at(group * shape.sources[s].gates.len() + run.start, 0).wrapping_add(shift),
+                        out_stride: panels.width,
+                        out_next: out.rows * panels.width,
+                        scales: packed.scales(shape, panels, s, group, run.start).wrapping_add(shift),
+                        soon: core::mem::replace(soon, Soon::NOTHING),
+                        same_left: core::mem::replace(same_left, true),
+                    },
+                );
             }
         }
     }
@@ -172,20 +177,17 @@ impl<F: Element> Run<'_, F> {
         }
         let shape = &self.plan.stages[stage];
         let direct = self.plan.direct[stage];
-        if direct {
-            let input = self.layer.sizes().input;
-            let (first, rows) = (self.ws.rows.offset[step], self.ws.rows.active[step]);
-            let next = self.ws.rows.active.get(step + 1).map_or(0, |rows| rows * input);
-            let soon = Soon::new(self.x_from(stage, first + rows), next);
-            // SAFETY: the units are this thread's.
-            unsafe {
-                let x = self.x_from(stage, first);
-                self.input_product(stage, (x, rows), self.ws.pre_at(stage, step), thread, soon);
-            }
-        }
+        let (row, rows) = (self.ws.rows.offset[step], self.ws.rows.active[step]);
+        let next = self.ws.rows.active.get(step + 1).map_or(0, |rows| rows * self.layer.sizes().input);
+        let mut soon = Soon::new(self.x_from(stage, row + rows), if direct { next } else { 0 });
         let mut own = pieces(self.plan.panels, self.own(shape.width, thread));
         hands.same_left = false;
         while let Some(piece) = if flip { own.next_back() } else { own.next() } {
+            if direct {
+                let (x, out) = ((self.x_from(stage, row), rows), self.ws.pre_at(stage, step));
+                // SAFETY: the units are this thread's.
+                unsafe { self.input_piece(stage, x, out, piece, &mut soon, &mut hands.same_left) };
+            }
             for run in shape.runs.iter().filter(|_| !direct) {
                 // SAFETY: sources are complete past the last barrier; the units are this thread's.
                 unsafe { self.gates(stage, step, chunk_start, run, piece, hands) };
@@ -313,10 +315,8 @@ impl<F: Element> Run<'_, F> {
         let panels = self.plan.panels;
         self.arguments(stage, step, group, first, &mut hands.args);
         hands.outs.clear();
-        hands.outs.extend(self.layer.stages()[stage].writes.iter().map(|&v| {
-            let value = self.ws.value(v, Some(step));
-            Column { ptr: value.at(group, 0).wrapping_add(first * panels.lanes), stride: panels.width }
-        }));
+        let writes = self.layer.stages()[stage].writes.iter();
+        hands.outs.extend(writes.map(|&v| self.column(Place::Now(v), step, group, first * panels.lanes)));
         for _ in 0..vectors {
             // SAFETY: one column for each argument and result, the step's rows of each.
             unsafe { self.cell.forward(stage, self.plan.isa, &hands.args, &hands.outs, self.ws.rows.active[step]) };
@@ -370,8 +370,12 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
+    fn writes_output(&self, stage: usize) -> bool {
+        self.layer.stages()[stage].writes.contains(&self.layer.output())
+    }
+
     /// Copies the thread's own units of the output at a step to the caller's (T, B, P).
-    unsafe fn put_out(&self, step: usize, thread: usize, y: *mut F) {
+    unsafe fn put_out(&self, step: usize, thread: usize) {
         let panels = self.plan.panels;
         let width = self.layer.output_width();
         let from = self.ws.value(self.layer.output(), Some(step));
@@ -380,9 +384,9 @@ impl<F: Element> Run<'_, F> {
             let columns = (vectors * panels.lanes).min(width - start);
             for row in 0..self.ws.rows.active[step] {
                 let place = self.ws.rows.place[self.ws.rows.offset[step] + row];
-                // SAFETY: `y` holds (T, B, P), and `place` is t * B + b.
+                // SAFETY: y holds (T, B, P), and `place` is t * B + b.
                 unsafe {
-                    let to = y.add(place * width + start);
+                    let to = self.y.get().add(place * width + start);
                     to.copy_from_nonoverlapping(from.at(panel, row).add(first * panels.lanes), columns);
                 }
             }
@@ -411,10 +415,9 @@ pub(super) fn forward<F: Element>(
     }
     let plan = ws.plan.as_ref().expect("prepared above");
     let cell = F::pointwise(&**layer.cell());
-    let run = Run { team, layer, cell, params, seq, ws, plan };
-    let y = Shared(out.y.as_mut_ptr());
-    // SAFETY: the workspace is prepared, and `y` has the output's size.
-    team.run(&|thread| unsafe { run.forward(thread, y.get()) });
+    let run = Run { team, layer, cell, params, seq, ws, plan, y: Shared(out.y.as_mut_ptr()) };
+    // SAFETY: the workspace is prepared, and y has the output's size.
+    team.run(&|thread| unsafe { run.forward(thread) });
 
     out.state.resize(layer.carried().len(), Vec::new());
     for (state, &value) in out.state.iter_mut().zip(layer.carried()) {
@@ -423,7 +426,7 @@ pub(super) fn forward<F: Element>(
         for (row, &b) in ws.rows.batch.iter().enumerate() {
             let (last, to) = (ws.rows.steps[row].checked_sub(1), &mut state[b * width..][..width]);
             match last {
-                Some(last) if value == plan.output && plan.slots.is_some() => {
+                Some(last) if value == plan.output && plan.outputs != Outputs::EveryStep => {
                     to.copy_from_slice(&out.y[ws.rows.place[ws.rows.offset[last] + row] * width..][..width]);
                 }
                 // SAFETY: the run is over; every row's last value is in place.

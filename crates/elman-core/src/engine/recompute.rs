@@ -4,7 +4,7 @@ use super::memory::{Buffer, Panels};
 use super::mixed::pairs::pair_rows;
 use super::segments::SegmentWorkspace;
 use super::weights::{PackedGradients, PackedSource, PackedStage, StageShape};
-use super::workspace::{AHEAD, BEHIND, GradientSpace, Workspace};
+use super::workspace::{AHEAD, BEHIND, GradientSpace, Workspace, outputs_in_place};
 use super::{Gradients, Output, Sequence};
 use crate::algebra::Element;
 use crate::algebra::lanes::{Isa, shape};
@@ -215,8 +215,12 @@ impl<'a, F: Element> Estimate<'a, F> {
             room(&[stage.panels() * behind * w, stage.panels() * table * w]);
         }
         let widths = || layer.values().iter().map(|v| layer.sizes().of(v.width));
-        // The output at the steps of a chunk and the one before, where all rows go through all steps; other values at every step.
-        let chunk = if extent.ragged { rows } else { rows.min((BEHIND.div_ceil(batch) + 1) * batch) };
+        // The output at the steps of a chunk and the one before, or nowhere, where all rows go through all steps; other values at every step.
+        let chunk = match extent.ragged {
+            true => rows,
+            false if outputs_in_place(layer, stages, panels.lanes, steps) => 0,
+            false => rows.min((BEHIND.div_ceil(batch) + 1) * batch),
+        };
         for (value, padded) in widths().map(|w| panels.padded(w)).enumerate() {
             let held = if value == layer.output() { chunk } else { rows };
             // Besides: before the first step; two gradients.

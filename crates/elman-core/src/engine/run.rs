@@ -1,7 +1,7 @@
 //! What the threads of a run have in common: where everything stands, and how work is divided.
 
 use super::hands::Hands;
-use super::memory::{Matrix, pieces};
+use super::memory::{Matrix, Shared, pieces};
 use super::mixed::Right;
 use super::product::Product;
 use super::team::{Team, share};
@@ -23,6 +23,8 @@ pub(super) struct Run<'a, F> {
     pub seq: &'a Sequence<'a, F>,
     pub ws: &'a Workspace<F>,
     pub plan: &'a Plan,
+    /// The outputs (T, B, P), which forward writes and backward reads.
+    pub y: Shared<F>,
 }
 
 impl<F: Element> Run<'_, F> {
@@ -64,6 +66,26 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
+    /// A column of the value at a place, of all rows of a step.
+    pub fn column(&self, place: Place, step: usize, group: usize, shift: usize) -> Column<F> {
+        let (value, step) = match place {
+            Place::Before(v) => (v, step.checked_sub(1)),
+            Place::Now(v) => (v, Some(step)),
+            Place::Input => unreachable!("the input is not stored as a value"),
+        };
+        match step {
+            Some(step) if self.plan.in_place(value) => {
+                let (width, first) = (self.plan.widths[value], self.ws.rows.place[self.ws.rows.offset[step]]);
+                let start = first * width + group * self.plan.panels.width + shift;
+                Column { ptr: self.y.get().wrapping_add(start), stride: width }
+            }
+            _ => {
+                let m = self.ws.value(value, step);
+                Column { ptr: m.at(group, 0).wrapping_add(shift), stride: m.width }
+            }
+        }
+    }
+
     /// The arguments of a stage's equations for one register of units; the next register's stand one register further.
     pub fn arguments(&self, stage: usize, step: usize, group: usize, register: usize, args: &mut Vec<Column<F>>) {
         let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
@@ -75,9 +97,7 @@ impl<F: Element> Run<'_, F> {
         for gate in 0..shape.gates {
             args.push(column(pre, group * shape.gates + gate));
         }
-        for &read in &resolved.reads {
-            args.push(column(self.value(read, step), group));
-        }
+        args.extend(resolved.reads.iter().map(|&read| self.column(read, step, group, shift)));
         let padded = panels.padded(shape.width);
         for unit in 0..resolved.units {
             let ptr = self.ws.stages[stage].units.ptr().wrapping_add(unit * padded + group * panels.width + shift);

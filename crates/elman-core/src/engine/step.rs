@@ -96,7 +96,8 @@ impl<F: Element> Stepper<F> {
             None => seq,
         };
         let cell = F::pointwise(&**layer.cell());
-        let run = Run { team: &engine.team, layer, cell, params, seq: &seq, ws: &ws, plan };
+        let y = Shared(core::ptr::null_mut());
+        let run = Run { team: &engine.team, layer, cell, params, seq: &seq, ws: &ws, plan, y };
         // SAFETY: the workspace is prepared for this layer.
         engine.team.run(&|thread| unsafe { run.pack(thread) });
         // The input weights are in the table by now.
@@ -146,15 +147,15 @@ impl<F: Element> Stepper<F> {
         };
         let plan = self.ws.plan.as_ref().expect("prepared when made");
         let cell = F::pointwise(&**self.layer.cell());
-        let run = Run { team: &self.engine.team, layer: &self.layer, cell, params: &[], seq: &seq, ws: &self.ws, plan };
-        let y = Shared(self.y.as_mut_ptr());
+        let (team, y) = (&self.engine.team, Shared(self.y.as_mut_ptr()));
+        let run = Run { team, layer: &self.layer, cell, params: &[], seq: &seq, ws: &self.ws, plan, y };
         let hands = &self.hands;
         let flip = self.flip;
         self.engine.team.run(&|thread| {
             // Each thread has its own; the lock is never waited for.
             let mut hands = hands[thread].lock().unwrap_or_else(|e| e.into_inner());
-            // SAFETY: the workspace is prepared and packed; `y` has the output's size.
-            unsafe { run.one_step(thread, y.get(), &mut hands, flip) };
+            // SAFETY: the workspace is prepared and packed; y has the output's size.
+            unsafe { run.one_step(thread, &mut hands, flip) };
         });
         self.ws.advance(self.layer.carried());
         self.flip = !self.flip;

@@ -38,7 +38,7 @@ pub struct Workspace<F> {
     pub(super) hats: Vec<Buffer<F>>,
     /// For each stage: of each packed row and normalised gate, 1 / sqrt(var + ε).
     pub(super) factors: Vec<Buffer<F>>,
-    /// For each value: what was written at every step, but for the output where [`Plan::slots`] says so.
+    /// For each value: what was written at every step, but for the output what [`Plan::outputs`] says.
     pub(super) values: Vec<Buffer<F>>,
     /// For each value that is carried: what it was before the first step, B rows.
     pub(super) initial: Vec<Buffer<F>>,
@@ -120,6 +120,17 @@ pub(super) enum InputPath {
     Table { vocabulary: usize },
 }
 
+/// Where the values of the output are held, which the caller gets in y too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outputs {
+    /// With the other values, those of every step: the sequence is short.
+    EveryStep,
+    /// Those of so many steps at a time, each of B rows, in turn; backward takes a chunk's from y.
+    Slots(usize),
+    /// In y alone: only the equations read them.
+    InPlace,
+}
+
 /// The shapes of one run.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -135,9 +146,8 @@ pub(super) struct Plan {
     pub widths: Vec<usize>,
     /// The value that is the layer's output.
     pub output: usize,
-    /// How many steps of the output are held at a time, each of B rows, in turn: the caller has all of them in y, from where
-    /// backward takes a chunk's. None where a sequence is so short that every step is held.
-    pub slots: Option<usize>,
+    /// Where the values of the output are held.
+    pub outputs: Outputs,
     pub steps: usize,
     pub batch: usize,
     pub reverse: bool,
@@ -149,10 +159,24 @@ pub(super) struct Plan {
     pub backward_rows: usize,
     /// (stage, source, place) of each mask.
     pub masks: Vec<(usize, usize, Place)>,
+    /// Whether there is one stage, and all values are as wide.
+    pub one_width: bool,
     /// Whether a step reads what other threads wrote in it or in the one before: in a product, or to normalise.
     pub shared: bool,
     /// For each stage, whether its products are of the input alone and are taken step by step, without a buffer in between.
     pub direct: Vec<bool>,
+}
+
+/// Whether the outputs of rows that all go through `steps` steps need no place but the caller's: no product reads them, and the equations
+/// take whole registers of a row.
+pub(super) fn outputs_in_place(layer: &Layer, stages: &[StageShape], lanes: usize, steps: usize) -> bool {
+    let of_output = |place: Place| matches!(place, Place::Now(v) | Place::Before(v) if v == layer.output());
+    let elsewhere = |stage: &StageShape| {
+        stage.sources.iter().any(|source| of_output(source.place))
+            || stage.norms.iter().any(|norm| norm.value.is_some_and(of_output))
+    };
+    // A single step may be one of many whose outputs the caller does not keep.
+    steps > 1 && layer.output_width().is_multiple_of(lanes) && !stages.iter().any(elsewhere)
 }
 
 impl Plan {
@@ -164,6 +188,11 @@ impl Plan {
     /// Steps that backward looks at in a chunk: its own, and the one before.
     fn chunk_slots(&self) -> usize {
         1 + self.backward_chunks.iter().map(|chunk| chunk.len()).max().unwrap_or(0)
+    }
+
+    /// Whether a value is in the caller's y alone.
+    pub fn in_place(&self, value: usize) -> bool {
+        value == self.output && self.outputs == Outputs::InPlace
     }
 
     /// Index of the mask on a stage's input.
@@ -220,6 +249,7 @@ impl<F: Element> Workspace<F> {
             input_alone(stage) && all_gates && !table && seq.batch >= ENOUGH
         });
         let direct = direct.collect();
+        let one_width = stages.len() == 1 && widths.iter().all(|&width| width == stages[0].width);
         let forward_chunks = self.rows.chunks(AHEAD);
         let backward_chunks = self.rows.chunks(BEHIND);
         let longest = |chunks: &[core::ops::Range<usize>]| {
@@ -281,7 +311,7 @@ impl<F: Element> Workspace<F> {
             stages,
             widths,
             output: layer.output(),
-            slots: None,
+            outputs: Outputs::EveryStep,
             steps: seq.steps,
             batch: seq.batch,
             reverse: seq.reverse,
@@ -291,14 +321,21 @@ impl<F: Element> Workspace<F> {
             forward_rows,
             backward_rows,
             masks,
+            one_width,
             shared,
             direct,
         };
-        if plan.chunk_slots() * seq.batch < n {
+        if seq.lengths.is_none() && outputs_in_place(layer, &plan.stages, lanes, seq.steps) {
+            plan.outputs = Outputs::InPlace;
+        } else if plan.chunk_slots() * seq.batch < n {
             // A step reads the one before.
-            plan.slots = Some(2);
+            plan.outputs = Outputs::Slots(2);
         }
-        let rows = |value| plan.slots.filter(|_| value == plan.output).map_or(n, |slots| slots * seq.batch);
+        let rows = |value| match plan.outputs {
+            Outputs::Slots(slots) if value == plan.output => slots * seq.batch,
+            Outputs::InPlace if value == plan.output => 0,
+            _ => n,
+        };
         let values = plan.widths.iter().enumerate().map(|(value, &width)| panels.padded(width) * rows(value));
         grow(&mut self.values, &values.collect::<Vec<_>>());
         self.plan = Some(plan);
@@ -321,10 +358,10 @@ impl<F: Element> Workspace<F> {
     pub(super) fn prepare_backward(&mut self, layer: &Layer) {
         let Some(plan) = &mut self.plan else { panic!("backward needs the workspace of a forward run") };
         let (panels, w) = (plan.panels, plan.panels.width);
-        if plan.slots.is_some() {
+        if let Outputs::Slots(_) = plan.outputs {
             let slots = plan.chunk_slots();
             self.values[plan.output].room(slots * plan.batch * panels.padded(plan.widths[plan.output]));
-            plan.slots = Some(slots);
+            plan.outputs = Outputs::Slots(slots);
         }
         let grow = |list: &mut Vec<Buffer<F>>, sizes: &[usize]| {
             list.resize_with(sizes.len(), Buffer::default);
@@ -366,8 +403,9 @@ impl<F: Element> Workspace<F> {
         match step {
             None => Matrix { ptr: self.initial[value].ptr(), rows: plan.batch, width },
             Some(s) => {
-                let row = match plan.slots {
-                    Some(slots) if value == plan.output => s % slots * plan.batch,
+                debug_assert!(!plan.in_place(value), "the outputs are in y");
+                let row = match plan.outputs {
+                    Outputs::Slots(slots) if value == plan.output => s % slots * plan.batch,
                     _ => self.rows.offset[s],
                 };
                 let first = row * plan.panels.padded(plan.widths[value]);
