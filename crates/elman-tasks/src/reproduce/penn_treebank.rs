@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub struct Recipe {
     /// Its preset.
     pub preset: &'static str,
+    /// Settings that replace the preset's.
+    pub settings: &'static [(&'static str, &'static str)],
     /// The published perplexity on the validation part, and where it is from.
     pub valid: (f64, &'static str),
     /// The same on the test part.
@@ -39,6 +41,7 @@ pub fn run(recipe: &Recipe, options: &Options, log: Log) -> Result<Outcome, Erro
     };
     let out = folder.join("run");
     let mut overrides = vec![("preset", recipe.preset.to_string())];
+    overrides.extend(recipe.settings.iter().map(|&(key, value)| (key, value.to_string())));
     match options.quick {
         true => overrides.extend(QUICK.map(|(key, value)| (key, value.to_string()))),
         false => overrides.push(("data", data()?.display().to_string())),

@@ -19,5 +19,10 @@ on when the command is given again with the same --out; the time is then that of
     run: |options, log| run(&RECIPE, options, log),
 };
 
-const RECIPE: Recipe =
-    Recipe { preset: "zaremba-small", valid: (121.39, "121.39"), test: (115.91, "115.91"), picture: "ptb-small.svg" };
+const RECIPE: Recipe = Recipe {
+    preset: "zaremba-small",
+    settings: &[],
+    valid: (121.39, "121.39"),
+    test: (115.91, "115.91"),
+    picture: "ptb-small.svg",
+};

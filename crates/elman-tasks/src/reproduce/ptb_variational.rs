@@ -18,5 +18,10 @@ probabilities of the large model only: those here are ours. Hours of two cores."
     run: |options, log| run(&RECIPE, options, log),
 };
 
-const RECIPE: Recipe =
-    Recipe { preset: "gal-medium", valid: (81.8, "81.8"), test: (79.7, "79.7"), picture: "ptb-variational.svg" };
+const RECIPE: Recipe = Recipe {
+    preset: "gal-medium",
+    settings: &[],
+    valid: (81.8, "81.8"),
+    test: (79.7, "79.7"),
+    picture: "ptb-variational.svg",
+};
