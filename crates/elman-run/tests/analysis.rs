@@ -382,7 +382,7 @@ fn outputs_from_targets_need_no_step_to_wait() {
             assert!((found - want).abs() < 1e-13, "{found} {want}");
         }
     }
-    for cell in ["elman", "lstm", "output-feedback"] {
+    for cell in ["elman", "lstm", "gru", "mgu", "output-feedback"] {
         let (network, path, engine) = path(&model(cell, 4, 1), 5);
         assert_eq!(from_targets(&network, &path, &engine, 0..4), Ok(None), "{cell}");
     }
@@ -465,6 +465,6 @@ fn costs_grow_as_the_fourth_decks_table_says() {
         let (network, ..) = path(&model(cell, 4, 1), 5);
         costs(&network, 10, 5).into_iter().filter(|c| c.possible).count()
     };
-    // An LSTM has neither; a minimal GRU is linear; Jordan's network feeds back its output.
-    assert_eq!((possible("lstm"), possible("min-gru"), possible("jordan")), (4, 5, 6));
+    // An LSTM and a GRU have neither; a minimal GRU is linear; Jordan's network feeds back its output.
+    assert_eq!(["lstm", "gru", "min-gru", "jordan"].map(possible), [4, 4, 5, 6]);
 }

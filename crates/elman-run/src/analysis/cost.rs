@@ -22,7 +22,7 @@
 use super::network::Network;
 use elman_core::algebra::expression::{Operations, StageGraph};
 use elman_core::engine::Scan;
-use elman_core::layer::Role;
+use elman_core::layer::{Place, ResolvedStage, Role};
 
 /// What one way costs for T steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,12 +109,15 @@ pub fn costs(network: &Network, steps: usize, window: usize) -> Vec<Cost> {
     ]
 }
 
-/// Whether every layer carries its output alone, and that is a stage of its own after the hidden one, as Jordan's y is.
+/// Whether every layer carries its output alone, and makes it of the step's hidden units alone, as Jordan's y is: a GRU's h is made of the
+/// step before too, and nobody has targets for it.
 pub(super) fn feeds_back_its_output(network: &Network) -> bool {
     network.layers().iter().all(|l| {
-        let stages = l.layer.stages();
-        l.layer.carried() == [l.layer.output()]
-            && stages.len() > 1
-            && stages.last().is_some_and(|stage| stage.writes.contains(&l.layer.output()))
+        let made_of = |stage: &ResolvedStage| stage.sources.iter().chain(&stage.reads).copied().collect::<Vec<_>>();
+        let output = l.layer.output();
+        l.layer.carried() == [output]
+            && l.layer.stages().last().is_some_and(|stage| {
+                stage.writes.contains(&output) && made_of(stage).iter().all(|place| matches!(place, Place::Now(_)))
+            })
     })
 }

@@ -126,7 +126,7 @@ fn the_page_is_whole_small_and_needs_nothing() {
             _ => assert!(rtrl["steps"].as_u64().unwrap() > 0, "{cell}: {rtrl}"),
         }
         let cost = json["measured_costs"].as_array().unwrap().last().unwrap();
-        assert_eq!(cost["targets"].is_null(), cell != "jordan");
+        assert!(cost["targets"].is_null(), "{cell}: {cost}");
         assert!(cost["scan_seconds"].is_null() && cost["windows_seconds"].as_f64().unwrap() > 0.0, "{cost}");
         assert!(cost["window_bytes"].as_u64().unwrap() <= cost["bptt_bytes"].as_u64().unwrap(), "{cost}");
     }
