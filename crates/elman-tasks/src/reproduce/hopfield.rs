@@ -25,7 +25,7 @@ fn run(options: &Options, log: Log) -> Result<Outcome, Error> {
     let mut curves = Vec::new();
     let hebbian: Vec<f64> = vec![0.05, 0.08, 0.10, 0.11, 0.12, 0.125, 0.13, 0.135, 0.14, 0.145, 0.15, 0.16, 0.18, 0.20];
     let projection: Vec<f64> = vec![0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7];
-    let published = Published::checked("about 0.138");
+    let published = Published::from_memory("about 0.138");
     for (name, storage, loads, units, published) in [
         ("Hebb's rule", Storage::Hebbian, hebbian, 1000, published),
         ("pseudo-inverse", Storage::PseudoInverse, projection, 400, None),
