@@ -1,5 +1,7 @@
 """Goldens of the cells that PyTorch lacks: the papers' equations in plain numpy, one row and one step at a time.
 
+"Unnumbered" stands where the paper numbers no such equation, "unnumbered here" where we do not know the number for certain.
+
     python golden/equation_cells.py [--check] [CELL ...]
 
 Gradients are complex-step derivatives, d L / d p = Im L(p + i e) / e with e = 1e-30: exact to rounding, since nothing is
@@ -20,7 +22,7 @@ def sigmoid(a):
 
 
 def lstm_peephole(w, x, h, c, mask):
-    """Greff et al., "LSTM: a search space odyssey", section II-A; rows of the matrices in the order i, f, z, o."""
+    """Greff et al., "LSTM: a search space odyssey", section II-A (unnumbered); rows of the matrices in the order i, f, z, o."""
     x, recurrent = x * mask("0_x"), h * mask("0_h")
     Wi, Wf, Wz, Wo = np.split(w["weight_ih"], 4)
     Ri, Rf, Rz, Ro = np.split(w["weight_hh"], 4)
@@ -34,7 +36,8 @@ def lstm_peephole(w, x, h, c, mask):
 
 
 def gru(w, x, h, mask):
-    """Chung et al. 2014, section 3.2: the reset gate before the product, z multiplies the candidate; rows r, z, n."""
+    """Chung et al. 2014, section 3.2: equation 5 for h; z, the candidate and r unnumbered. The reset gate before the product, z multiplies
+    the candidate; rows r, z, n."""
     Wr, Wz, W = np.split(w["weight_ih"], 3)
     Ur, Uz, U = np.split(w["weight_hh"], 3)
     br, bz, b = np.split(w["bias_ih"], 3)
@@ -45,7 +48,7 @@ def gru(w, x, h, mask):
 
 
 def jordan(w, x, y, mask):
-    """Jordan 1986: h = tanh(W_h x + U_h y' + b_h), y = sigmoid(W_y h + b_y)."""
+    """Jordan 1986, "Serial order" (unnumbered here); first deck: h = tanh(W_h x + U_h y' + b_h), y = sigmoid(W_y h + b_y)."""
     h = np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (y * mask("0_y")) + w["bias_ih"])
     return {"y": sigmoid(w["weight_hr"] @ (h * mask("1_h")) + w["bias_hr"])}
 
@@ -66,18 +69,18 @@ def lstm_layer_norm(w, x, h, c, mask):
 
 
 def leaky(w, x, h, mask):
-    """Bengio et al. 2013, section 3.1: h = alpha h' + (1 - alpha) tanh(W x + U h' + b), alpha = sigmoid(leak)."""
+    """Bengio et al. 2013, section 3.1 (unnumbered here): h = alpha h' + (1 - alpha) tanh(W x + U h' + b), alpha = sigmoid(leak)."""
     alpha = sigmoid(w["weight_leak"])
     return {"h": alpha * h + (1 - alpha) * np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
 
 
 def elman_residual(w, x, h, mask):
-    """h = h' + tanh(W x + U h' + b)."""
+    """Elman 1990 (unnumbered) with the state added: h = h' + tanh(W x + U h' + b)."""
     return {"h": h + np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
 
 
 def lstm_cifg(w, x, h, c, mask):
-    """Greff et al., section II-A with f = 1 - i; rows i, z, o."""
+    """Greff et al., section II-A (unnumbered) with f = 1 - i; rows i, z, o."""
     x, recurrent = x * mask("0_x"), h * mask("0_h")
     Wi, Wz, Wo = np.split(w["weight_ih"], 3)
     Ri, Rz, Ro = np.split(w["weight_hh"], 3)
@@ -90,7 +93,7 @@ def lstm_cifg(w, x, h, c, mask):
 
 
 def odyssey(gates, w, x, h, c, mask, g=np.tanh, out=np.tanh):
-    """Greff et al., section II-A, with the gates that the variant has (rows in this order, z among them); a missing gate is 1."""
+    """Greff et al., section II-A (unnumbered), with the gates that the variant has (rows in this order, z among them); a missing gate is 1."""
     x, recurrent = x * mask("0_x"), h * mask("0_h")
     rows = {name: (W, R, b) for name, W, R, b in zip(
         gates, *(np.split(w[k], len(gates)) for k in ("weight_ih", "weight_hh", "bias_ih")))}
@@ -111,7 +114,15 @@ def identity(a):
 
 
 def plain_lstm(w, x, h, c, mask, g, out):
-    """Input, forget, block input and output, in this order, without peepholes."""
+    """Input, forget, block input and output, in this order, without peepholes. Three papers, each with its g and out:
+
+    * lstm-1999: Gers, Schmidhuber & Cummins, "Learning to forget", the section on the forward pass of LSTM with forget gates (unnumbered here);
+      g, out, the input and the output gate are equations 5, 4, 7 and 8 of Hochreiter & Schmidhuber 1997, appendix A.1. i, f, z, o:
+      y^in, y^phi, net_c, y^out.
+    * lstm-np: Greff et al., "LSTM: a search space odyssey", section II-A (unnumbered) without the peepholes' terms, their variant NP.
+    * lstm-show-and-tell: Vinyals et al., "Show and tell", equations 4 (i), 5 (f), 6 (o), 7 (c) and 8 (m, here h); their h is the tanh of z.
+      The paper has no biases.
+    """
     pre = w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"]
     i, f, z, o = np.split(pre, 4)
     c = sigmoid(f) * c + sigmoid(i) * g(z)
@@ -129,7 +140,7 @@ def squash_h(a):
 
 
 def lstm_1997(w, x, h, c, mask):
-    """Hochreiter & Schmidhuber 1997, section 4: no forget gate; rows in, c, out."""
+    """Hochreiter & Schmidhuber 1997, appendix A.1, equations 7 (in), 8 (out) and 9 (net_c, s_c, y^c): no forget gate; rows in, c, out."""
     pre = w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"]
     net_in, net_c, net_out = np.split(pre, 3)
     c = c + sigmoid(net_in) * squash_g(net_c)
@@ -137,7 +148,7 @@ def lstm_1997(w, x, h, c, mask):
 
 
 def lstm_fgr(w, x, h, c, ig, fg, og, mask):
-    """Greff et al., variant FGR: R_ii i' + R_fi f' + R_oi o' in i, and so in f and o; rows i, f, o, then z."""
+    """Greff et al., variant FGR (unnumbered): R_ii i' + R_fi f' + R_oi o' in i, and so in f and o; rows i, f, o, then z."""
     before = {"ig": ig * mask("0_ig"), "fg": fg * mask("0_fg"), "og": og * mask("0_og")}
     x, recurrent = x * mask("0_x"), h * mask("0_h")
     pre = w["weight_ih"] @ x + w["weight_hh"] @ recurrent + w["bias_ih"]
@@ -167,21 +178,21 @@ def mgu(w, x, h, mask):
 
 
 def min_gru(w, x, h, mask):
-    """Feng et al. 2024, section 3.1: rows z, n."""
+    """Feng et al. 2024, "Were RNNs all we needed?", section 3.1 (unnumbered here): z = sigmoid(Linear(x)), n = Linear(x); rows z, n."""
     z, n = np.split(w["weight_ih"] @ (x * mask("0_x")) + w["bias_ih"], 2)
     z = sigmoid(z)
     return {"h": (1 - z) * h + z * n}
 
 
 def min_lstm(w, x, h, mask):
-    """Feng et al. 2024, section 3.2: f and i normalised to a sum of one; rows f, i, n."""
+    """Feng et al. 2024, section 3.2 (unnumbered here): f and i normalised to a sum of one; rows f, i, n."""
     f, i, n = np.split(w["weight_ih"] @ (x * mask("0_x")) + w["bias_ih"], 3)
     f, i = sigmoid(f), sigmoid(i)
     return {"h": f / (f + i) * h + i / (f + i) * n}
 
 
 def unit_feedback(w, x, h, mask):
-    """First deck: h = h' + F(x)."""
+    """First deck (unnumbered): h = h' + F(x)."""
     return {"h": h + np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["bias_ih"])}
 
 
@@ -284,7 +295,7 @@ def state_space(w, x, y, s, mask):
 
 
 def elman_sigmoid(w, x, h, mask):
-    """h = sigmoid(W x + U h' + b)."""
+    """First deck, "Elman network" (unnumbered): h = sigmoid(W x + U h' + b)."""
     return {"h": sigmoid(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
 
 
@@ -317,7 +328,8 @@ def slstm(w, x, h, s, l, mask):
 
 
 def lru(w, x, y, re, im, mask):
-    """Orvieto et al. 2023, section 3: s = lambda s' + gamma (B x), y = Re(C s) + D x in complex numbers; rows Re B, Im B, D."""
+    """Orvieto et al. 2023, sections 3.2 to 3.4 (unnumbered here: lambda = exp(-exp(nu) + i exp(theta)), "enforcing stability"; gamma, "normalization"):
+    s = lambda s' + gamma (B x), y = Re(C s) + D x in complex numbers; rows Re B, Im B, D."""
     # i times a complex-step number must not mix with the step's own imaginary unit: (real, imaginary) pairs.
     size, angle = np.exp(-np.exp(w["weight_nu"])), np.exp(w["weight_theta"])
     lr, li = size * np.cos(angle), size * np.sin(angle)
@@ -330,7 +342,7 @@ def lru(w, x, y, re, im, mask):
 
 
 def second_order(w, x, h, mask):
-    """Giles et al. 1992 with W_ijk = sum_r F_ir Q_rj P_rk: h = sigmoid(F (P x * Q h') + b); rows Q, F."""
+    """Giles et al. 1992 (S_i = g(Σ_jk W_ijk S_j I_k), unnumbered here) with W_ijk = sum_r F_ir Q_rj P_rk: h = sigmoid(F (P x * Q h') + b); rows Q, F."""
     Q, F = np.split(w["weight_hh"], 2)
     m = (w["weight_ih"] @ (x * mask("0_x"))) * (Q @ (h * mask("0_h")))
     return {"h": sigmoid(F @ (m * mask("1_m")) + w["bias_ih"])}
@@ -342,7 +354,8 @@ def leaky_fixed(w, x, h, mask):
 
 
 def deep(shortcut, output, w, x, h, mask, y=None):
-    """Pascanu et al. 2014: DT-RNN, DT(S)-RNN, DOT-RNN, DOT(S)-RNN with one layer in the transition; rows u, h, shortcut."""
+    """Pascanu et al. 2014, figure 2, "deep transition RNN" and "deep output RNN" (unnumbered here): DT-RNN (b), DT(S)-RNN (b*), DOT-RNN (c) and
+    DOT(S)-RNN with one layer in the transition; rows u, h, shortcut."""
     U, V, *S = np.split(w["weight_hh"], 2 + shortcut)
     b, c = np.split(w["bias_ih"], 2)
     u = np.tanh(w["weight_ih"] @ (x * mask("0_x")) + U @ (h * mask("0_h")) + b)
@@ -482,7 +495,8 @@ def run(step, states, shared, inputs, layers, reverse, lengths, tokens):
             valid = range(lengths[b])
             state = {s: weights[f"{s}0"][b] for s in states}
             for t in reversed(valid) if reverse else valid:
-                state = step(weights, x[t, b], **state, mask=lambda name: weights.get(f"mask_{name}", np.ones((B, 1)))[b])
+                kept = {name: value[t, b] for name, value in weights.items() if name.startswith("keep_")}
+                state = step(weights | kept, x[t, b], **state, mask=lambda name: weights.get(f"mask_{name}", np.ones((B, 1)))[b])
                 y[t, b] = state[out_name]
             for s in states:
                 finals[s][b] = state[s]
@@ -491,13 +505,18 @@ def run(step, states, shared, inputs, layers, reverse, lengths, tokens):
     return results | {"output": x}
 
 
-def make(seed, step, states, shapes, masks, scale=0.8):
+def make(seed, step, states, shapes, masks, scale=0.8, keep=None):
+    """`keep`: {state: probability} for a step with zoneout, which finds `keep_<state>` among the parameters, 1 or 0 for each step and
+    row; in the case `means` the probability."""
+    keep = keep or {}
     draw = Draw(seed)
     first = next(iter(states.values()))
     shared = draw_inputs(draw, lambda layer: shapes(first if layer else I), states, first, scale)
     shared |= {f"mask_{name}_l0": draw.dropout_mask(B, width or I) for name, width in masks.items()}
+    shared |= {f"keep_{s}_l{layer}": (draw.rng.uniform(0, 1, (T, B, states[s])) < 0.5) * 1.0 for layer in (0, 1) for s in keep}
     tensors = dict(shared)
-    for layers, reverse, lengths, *extras in [*GRID, (1, False, True, "tokens"), (1, True, True, "masks")]:
+    means = [(2, False, True, "means")] if keep else []
+    for layers, reverse, lengths, *extras in [*GRID, (1, False, True, "tokens"), (1, True, True, "masks"), *means]:
         tokens = "tokens" in extras
         case = case_name(layers, reverse, lengths, *extras)
         inputs = {
@@ -509,6 +528,8 @@ def make(seed, step, states, shapes, masks, scale=0.8):
             and ("masks" in extras or not k.startswith("mask_"))
         }
         inputs.pop("input" if tokens else "table")
+        if "means" in extras:
+            inputs |= {k: np.full_like(v, keep[k.split("_")[1]]) for k, v in inputs.items() if k.startswith("keep_")}
         arguments = (layers, reverse, LENGTHS if lengths else [T] * B, tokens)
         for name, value in run(step, states, shared, inputs, *arguments).items():
             tensors[f"{case}.{name}"] = value.real

@@ -33,10 +33,13 @@ pub enum Command {
     Train(Train),
     Eval(Eval),
     Sample(Sample),
+    /// List the recurrent cells, with their sources.
     Cells(List),
+    /// List the initialisations, and cells with theirs.
     Inits(List),
     Inspect(Inspect),
     Reproduce(Reproduce),
+    /// List what can be trained for.
     Tasks(List),
     Describe(Describe),
     Paths(Paths),
@@ -198,6 +201,9 @@ pub struct Inspect {
     /// Characters to read [default: 1000, or all of a shorter text]
     #[arg(long, value_name = "N")]
     pub length: Option<usize>,
+    /// Steps that the gradient is followed back [default: 64, or half of what is read]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub lags: Option<usize>,
     /// Where the report goes [default: DIR/inspect]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -215,7 +221,7 @@ pub struct Inspect {
     pub threads: usize,
 }
 
-/// List what there is.
+/// How a list is printed.
 #[derive(Args)]
 pub struct List {
     /// Print one JSON object on standard output
@@ -326,20 +332,28 @@ pub struct Paths {
     pub svg: bool,
 }
 
-/// Draw a cell unrolled over time, with its inputs, outputs, targets and losses.
+/// Draw a network unrolled over time, with its inputs, outputs, targets and losses.
 #[derive(Args)]
 #[command(after_long_help = "\
 Shapes: one-to-one, one-to-many (a caption for a picture), many-to-one (the mood of a sentence), many-to-many
-(a label for each step), encoder-decoder (a translation). Without --svg the graph is printed in the language of
+(a label for each step), encoder-decoder (a translation). Of more than 50 steps the first and the last are drawn. Without --svg the graph is printed in the language of
 Graphviz. `elman describe CELL --graph svg` draws what is inside one step.
 
 Examples
   elman unroll lstm --length 4 --shape many-to-one --svg lstm.svg
+  elman unroll gru --layers 2 --bidirectional --svg gru.svg
+  elman unroll runs/char-lm-1 --svg run.svg                  the network of a run
   elman unroll gru --shape encoder-decoder | dot -Tpdf -o gru.pdf")]
 pub struct Unroll {
-    /// The cell: a name that `elman cells` lists, or a file of equations (`.cell`, or a path with a folder)
+    /// The cell: a name that `elman cells` lists, or a file of equations (`.cell`, or a path with a folder); or a run's directory
     #[arg(value_name = "CELL")]
     pub cell: String,
+    /// Recurrent layers on top of each other [default: 1, or the run's]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub layers: Option<usize>,
+    /// Each layer reads from the end to the beginning as well
+    #[arg(long)]
+    pub bidirectional: bool,
     /// Steps; of an encoder and decoder, of each [default: 4; 1 for one-to-one]
     #[arg(long, value_name = "N")]
     pub length: Option<usize>,

@@ -6,17 +6,20 @@ use crate::output;
 use elman_core::describe::{self, Notation};
 use elman_core::{Layer, Sizes, cells};
 use elman_run::{cell, nearest};
+use elman_tasks::cell_of;
 
 pub fn run(command: &Describe) -> Result<(), Failure> {
-    let given = cell::read(&command.cell)?;
+    let given = cell::read(&cell_of(&command.cell))?;
     let cell = cell::make(&given)?;
-    let is_file = cells::find(&given).is_none();
+    let is_own = cells::find(&given).is_none();
     let notation = command.notation.parse::<Notation>().map_err(|error| {
         let near = nearest(&command.notation, Notation::ALL.map(Notation::name));
         Failure::usage(near.map_or(error.to_string(), |near| format!("{error}; did you mean `{near}`?")))
     })?;
-    if is_file && notation != Notation::Elman {
-        let what = format!("--notation {notation}: a deck has letters for cells of its own; leave it out for a file");
+    if is_own && notation != Notation::Elman {
+        let what = format!(
+            "--notation {notation}: a deck has letters for its own cells, by their names; leave it out for a file or a cell with options"
+        );
         return Err(Failure::usage(what));
     }
     let hidden = command.hidden;

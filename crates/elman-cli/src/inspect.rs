@@ -12,6 +12,7 @@ pub fn run(command: &Inspect) -> Result<(), Failure> {
         dir: command.dir.clone(),
         data: command.data.clone(),
         length: command.length,
+        lags: command.lags,
         out: command.out.clone(),
         export: command.export.clone(),
         best: command.best,

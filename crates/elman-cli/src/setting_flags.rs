@@ -46,9 +46,14 @@ impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
         settings().into_iter().fold(command, |command, setting| {
             let (help, default) = (setting.help.trim_end_matches('.'), default_text(setting));
+            let arg = Arg::new(setting.key);
+            // A switch alone is on.
+            let arg = match setting.kind {
+                Kind::Choice(names) if names() == ["off", "on"] => arg.num_args(0..=1).default_missing_value("on"),
+                _ => arg,
+            };
             command.arg(
-                Arg::new(setting.key)
-                    .long(setting.key)
+                arg.long(setting.key)
                     .value_name(value_name(setting.kind))
                     .allow_negative_numbers(true)
                     .help_heading("Settings (also --set KEY=VALUE and in --config files)")

@@ -104,7 +104,7 @@ fn settings_out_of_range_are_told_with_their_range() {
         ("lr", "-0.1", "it must be a number above 0"),
         ("lr", "NaN", "it must be a number above 0"),
         ("lr", "inf", "it must be a number above 0"),
-        ("clip", "0", "it must be a number above 0"),
+        ("clip", "0", "it must be `off` or a number above 0"),
         ("dropout", "1", "from 0 to below 1"),
         ("dropout", "-0.1", "from 0 to below 1"),
         ("held-out", "0.6", "from 0 to 0.5"),

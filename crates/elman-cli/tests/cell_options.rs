@@ -38,8 +38,34 @@ fn options_of_every_kind_train_and_are_described() {
     }
     let text = run(["describe", "elman:activation=relu,bias=off"]).ok().out;
     assert!(text.contains("relu(W_hx x_t + W_hh h_{t-1})"), "{text}");
+    // What is described is a cell again.
+    place.write("own.cell", text.as_bytes());
+    let own = place.path("own.cell").display().to_string();
+    assert_eq!(run(["describe", &own]).ok().out, text);
+    // By the name under which it was asked for; a name that stands for a cell with its initialisation is its cell.
+    assert!(
+        run(["describe", "lstm-noaf"])
+            .ok()
+            .out
+            .starts_with("lstm-noaf\n\nLong short-term memory with peepholes and no")
+    );
+    assert!(run(["describe", "irnn"]).ok().out.starts_with("elman-relu\n"));
+    assert!(run(["unroll", "irnn:bias=off"]).ok().out.contains("elman-relu:bias=off 4"));
+    run(["describe", "gru:bias=off", "--notation", "uts"]).fails(2, &["--notation uts", "a cell with options"]);
     let text = run(["describe", ZONED]).ok().out;
     assert!(text.starts_with(&format!("{ZONED}\n")), "{text}");
+}
+
+/// A cell with its initialisation takes options too.
+#[test]
+fn presets_take_options() {
+    let place = Place::new();
+    finish(place.train("run").args(["--cell", "irnn:bias=off"])).ok();
+    let config = String::from_utf8(place.read("run/config.toml")).unwrap();
+    assert!(
+        config.contains("cell = \"elman-relu:bias=off\"") && config.contains("init-recurrent = \"identity\""),
+        "{config}"
+    );
 }
 
 #[test]

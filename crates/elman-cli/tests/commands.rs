@@ -82,7 +82,7 @@ fn a_run_directory_is_complete() {
     assert!(samples.contains("---- after 10 steps ----") && samples.contains("---- after 20 steps ----"), "{samples}");
     let config = String::from_utf8(place.read("run/config.toml")).unwrap();
     for line in
-        ["hidden = 8", "embedding = 8", "lr = 0.002", "clip = 5.0", "cell = \"lstm\"", "steps = 20", "seed = 42"]
+        ["hidden = 8", "embedding = 8", "lr = 0.002", "clip = \"5\"", "cell = \"lstm\"", "steps = 20", "seed = 42"]
     {
         assert!(config.lines().any(|l| l == line), "{line} of {config}");
     }

@@ -30,6 +30,26 @@ fn a_trained_run_is_looked_into() {
     assert_eq!(outcome.out.lines().count(), 1);
 }
 
+/// What is said of a network does not depend on the window with which it was to learn.
+#[test]
+fn the_verdict_is_the_networks_own() {
+    let place = Place::new();
+    let looked = |name: &str, window: &str, more: &[&str]| {
+        if !place.path(name).exists() {
+            finish(place.train(name).args(["--cell", "elman", "--steps", "1", "--seq-len", window])).ok();
+        }
+        let dir = place.path(name).display().to_string();
+        let outcome = run([&["inspect", &dir, "--length", "150", "--threads", "1", "--json"], more].concat()).ok();
+        serde_json::from_str::<Value>(&outcome.out).unwrap()["untrained"].clone()
+    };
+    let short = looked("short", "4", &[]);
+    assert_eq!(short, looked("long", "32", &[]));
+    assert_eq!(short["jacobian_product"]["lags"].as_array().unwrap().last().unwrap(), 64);
+    // Asked for.
+    let few = looked("short", "4", &["--lags", "7"]);
+    assert_eq!(few["jacobian_product"]["lags"].as_array().unwrap().last().unwrap(), 7);
+}
+
 #[test]
 fn states_go_to_a_file() {
     let place = Place::new();
@@ -50,6 +70,8 @@ fn wrong_requests() {
     finish(&mut place.train("run")).ok();
     let dir = place.path("run").display().to_string();
     run(["inspect", &dir, "--length", "0"]).fails(2, &["--length: it is 0", "from 2 to"]);
+    run(["inspect", &dir, "--length", "100", "--lags", "51"]).fails(2, &["--lags: it is 51", "from 1 to 50"]);
+    run(["inspect", &dir, "--lags", "0"]).fails(2, &["--lags: it is 0", "from 1 to"]);
     run(["inspect", &dir, "--length", "3001"]).fails(2, &["--length: it is 3001", "characters to read"]);
     run(["inspect", &dir, "--data", "none.txt"]).fails(2, &["none.txt", "no such file"]);
     std::fs::remove_file(place.path("run/model.safetensors")).unwrap();
@@ -66,7 +88,18 @@ fn cells_are_unrolled() {
     assert!(String::from_utf8(place.read("gru.svg")).unwrap().contains("W decoder"));
     run(["unroll", "lstn"]).fails(2, &["unknown cell `lstn`", "lstm"]);
     run(["unroll", "lstm", "--shape", "many"]).fails(2, &["--shape", "many-to-"]);
-    run(["unroll", "lstm", "--length", "0"]).fails(2, &["--length", "from 1 to 50"]);
+    run(["unroll", "lstm", "--length", "0"]).fails(2, &["--length", "at least 1"]);
+    run(["unroll", "lstm", "--layers", "0"]).fails(2, &["--layers", "from 1 to 12"]);
+    run(["unroll", "lstm", "--bidirectional", "--shape", "one-to-many"]).fails(2, &["--bidirectional", "many-to-many"]);
+    let both = run(["unroll", "gru", "--layers", "2", "--bidirectional"]).ok().out;
+    assert!(both.contains("W 2 ←") && both.contains("gru 4 ←, layer 2"), "{both}");
+    // A run's own network, long.
+    finish(place.train("run").args(["--layers", "2"])).ok();
+    let dir = place.path("run").display().to_string();
+    let own = run(["unroll", &dir, "--length", "300"]).ok().out;
+    assert!(own.contains("lstm 300, layer 2") && own.contains("x_301, target"), "{own}");
+    run(["unroll", &dir, "--layers", "3"]).fails(2, &["--layers: it is 3", "network has 2"]);
+    run(["unroll", &dir, "--bidirectional"]).fails(2, &["one direction"]);
 }
 
 /// The page in a real browser: no message on its console, every figure in the tree that it made of the page.

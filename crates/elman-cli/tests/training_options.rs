@@ -59,6 +59,10 @@ fn what_cannot_go_forward_in_time_is_refused() {
             ["algorithm rtrl: the influence has", "lower the number of units"],
         ),
         (
+            vec!["--algorithm", "rtrl", "--cell", "lstm:zoneout=0.1"],
+            ["algorithm rtrl: cell `lstm:zoneout=0.1` takes feeds", "backpropagation through time only"],
+        ),
+        (
             vec!["--algorithm", "truncated", "--cell", "elman"],
             ["cell `elman` carries nothing past its matrices", "lstm-1997"],
         ),
@@ -71,7 +75,8 @@ fn what_cannot_go_forward_in_time_is_refused() {
 #[test]
 fn the_watch_is_in_the_events() {
     let place = Place::new();
-    finish(place.train("run").args(["--watch", "on", "--log-every", "5"])).ok();
+    // A switch needs no value.
+    finish(place.train("run").args(["--watch", "--log-every", "5"])).ok();
     let folder = place.path("run");
     let is_events = |name: &String| name.contains("tfevents");
     let events: Vec<u8> = place
@@ -80,7 +85,13 @@ fn the_watch_is_in_the_events() {
         .filter(|name| is_events(name))
         .flat_map(|name| std::fs::read(folder.join(name)).unwrap())
         .collect();
-    for tag in ["train/clipped", "watch/update_to_parameters", "watch/f_l0_below_0.1", "watch/o_l0_above_0.9"] {
+    for tag in [
+        "train/gradient_norm",
+        "train/clipped",
+        "watch/update_to_parameters",
+        "watch/f_l0_below_0.1",
+        "watch/o_l0_above_0.9",
+    ] {
         assert!(events.windows(tag.len()).any(|part| part == tag.as_bytes()), "{tag}");
     }
     // It changes no result.
@@ -114,6 +125,60 @@ fn an_explosion_is_named() {
     let line = outcome.err.lines().last().unwrap();
     assert!(line.contains("explodes") || line.contains("NaN") || line.contains("inf"), "{line}");
     assert!(line.contains("lower --lr"), "{line}");
+    // A loss that is still a number, but far beyond guessing; and nothing clipped.
+    let settings = ["--optimiser", "sgd", "--lr", "5000", "--clip", "off", "--seq-len", "50", "--hidden", "16"];
+    let outcome = finish(place.train("bounded").args(["--cell", "lstm", "--steps", "50"]).args(settings));
+    assert_eq!(outcome.status, 1, "{outcome:#?}");
+    let line = outcome.err.lines().last().unwrap();
+    assert!(line.contains("the loss explodes") && line.contains("--clip (now off)"), "{line}");
+    assert!(line.contains("after a gradient of norm"), "{line}");
+}
+
+/// A reservoir: what is frozen stays to the bit, what is not learns; also when the run is resumed.
+#[test]
+fn frozen_parameters_stay() {
+    let place = Place::new();
+    let frozen = ["--cell", "leaky:tau=2..30", "--freeze", "rnn"];
+    finish(place.train("begin").args(frozen).args(["--steps", "1"])).ok();
+    finish(place.train("run").args(frozen).args(["--steps", "9", "--weight-decay", "0.1"])).ok();
+    finish(place.resume("run").args(["--steps", "20"])).ok();
+    let values = |run: &str, name: &str| {
+        let model = elman_run::Model::load(place.path(run).join("model.safetensors")).unwrap();
+        model.tensors().into_iter().find(|t| t.name == name).unwrap().values
+    };
+    for name in ["rnn.weight_ih_l0", "rnn.weight_hh_l0", "rnn.bias_ih_l0", "rnn.weight_leak_l0"] {
+        assert_eq!(values("begin", name), values("run", name), "{name}");
+    }
+    assert_ne!(values("begin", "readout.weight"), values("run", "readout.weight"));
+    let share = |leak: f32| 1.0 / (1.0 + (-leak).exp());
+    for alpha in values("run", "rnn.weight_leak_l0").into_iter().map(share) {
+        assert!(((-0.5f32).exp() - 1e-6..=(-1.0f32 / 30.0).exp() + 1e-6).contains(&alpha), "{alpha}");
+    }
+    finish(place.train("wrong").args(["--freeze", "nothing"]))
+        .fails(2, &["freeze: no parameter has `nothing`", "readout.bias"]);
+}
+
+#[test]
+fn weights_stay_at_zero_or_above() {
+    let place = Place::new();
+    finish(place.train("run").args(["--cell", "elman", "--non-negative", "weight_hh", "--steps", "12"])).ok();
+    let model = elman_run::Model::load(place.path("run/model.safetensors")).unwrap();
+    let lowest = |name: &str| {
+        let tensor = model.tensors().into_iter().find(|t| t.name == name).unwrap();
+        tensor.values.into_iter().fold(f32::INFINITY, f32::min)
+    };
+    assert!(lowest("rnn.weight_hh_l0") == 0.0 && lowest("rnn.weight_ih_l0") < 0.0);
+    finish(place.train("wrong").args(["--non-negative", "weight_zz"]))
+        .fails(2, &["non-negative: no parameter has `weight_zz`"]);
+}
+
+#[test]
+fn settings_that_change_nothing_are_told() {
+    let place = Place::new();
+    let outcome = finish(place.train("run").args(["--momentum", "0.9", "--dropout", "0.5"])).ok();
+    for key in ["momentum", "dropout"] {
+        assert!(outcome.err.contains(&format!("--{key} changes nothing here")), "{}", outcome.err);
+    }
 }
 
 #[test]
@@ -124,7 +189,7 @@ fn wrong_values_are_named_with_their_range() {
         (["--stride", "0"], ["`stride` is 0", "from 1"]),
         (["--dropout-recurrent", "1.0"], ["`dropout-recurrent` is 1.0", "from 0 to below 1"]),
         (["--drop-connect", "-0.1"], ["`drop-connect` is -0.1", "from 0 to below 1"]),
-        (["--clip", "0"], ["`clip` is 0", "above 0"]),
+        (["--clip", "0"], ["`clip` is `0`", "`off` or a number above 0"]),
         (["--clip-by", "norms"], ["unknown clip-by `norms`", "did you mean `norm`?"]),
         (["--scheduled-sampling", "linear:2"], ["`scheduled-sampling` is `linear:2`", "`exponential:K`"]),
     ] {

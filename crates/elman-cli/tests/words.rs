@@ -215,7 +215,7 @@ fn presets_are_settings_and_others_replace_them() {
         "seq-len = 4",
         "batch = 20",
         "lr = 20.0",
-        "clip = 0.25",
+        "clip = \"0.25\"",
         "optimiser = \"sgd\"",
         "steps = 24",
     ] {

@@ -3,19 +3,19 @@
 //! Slices in, slices out, in `f32` and `f64`; no tensor framework.
 
 pub mod algebra;
+mod altered;
 pub mod cell;
 pub mod cells;
 pub mod describe;
 pub mod engine;
 pub mod layer;
-mod no_bias;
 mod recorded_cell;
 pub mod testing;
 pub mod text_cell;
 mod zoneout;
 
 pub use algebra::Real;
+pub use altered::{with_name, without_bias};
 pub use cell::{Cell, CellSpec};
 pub use layer::{Layer, LayerError, Sizes};
-pub use no_bias::without_bias;
 pub use zoneout::Zoneout;

@@ -1,16 +1,17 @@
-//! Every registered cell against its golden file: outputs, final states and all gradients, from PyTorch or from the
-//! papers' equations (see `golden/README.md` for the files' tensors).
+//! Every registered cell, and the options that every cell has, against golden files: outputs, final states and all gradients, from
+//! PyTorch or from the papers' equations (see `golden/README.md` for the files' tensors).
 
 use elman_core::algebra::Element;
 use elman_core::algebra::lanes::Isa;
 use elman_core::engine::Bf16Kernel;
 use elman_core::layer::Place;
 use elman_core::testing::{Fused, Problem, Reference, Runner, conditioning, has_kink, magnifies, runners};
-use elman_core::{Layer, Sizes, cells};
+use elman_core::{Cell, Layer, Sizes, Zoneout, cells, without_bias};
 use safetensors::{Dtype, SafeTensors};
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Relative tolerance in f64.
 const RTOL: f64 = 1e-10;
@@ -22,6 +23,20 @@ const SINGLE: Rounded = Rounded { tolerance: 2e-6, unit: f32::EPSILON as f64, ro
 /// The same with products in mixed precision: operands are rounded by at most 2^-8 of themselves, two of each product, once
 /// forward and once backward, in each of the two layers that most cases have.
 const BF16: Rounded = Rounded { tolerance: 8.0 / 256.0, unit: 1.0 / 256.0, roundings: 4.0 };
+
+fn registered(name: &str) -> Arc<dyn Cell> {
+    (cells::find(name).unwrap().make)()
+}
+
+/// The files of `golden/options`, and the cell with the option that each is of.
+#[rustfmt::skip]
+const OPTIONS: &[cells::Entry] = &[
+    cells::Entry { name: "options/elman-bias-off", file: "elman", make: || without_bias(registered("elman")) },
+    cells::Entry { name: "options/lstm-bias-off", file: "lstm", make: || without_bias(registered("lstm")) },
+    cells::Entry { name: "options/gru-reset-after-bias-off", file: "gru_reset_after", make: || without_bias(registered("gru-reset-after")) },
+    cells::Entry { name: "options/lstm-zoneout", file: "lstm", make: || Zoneout { output: 0.25, others: 0.5 }.around(registered("lstm")).unwrap() },
+    cells::Entry { name: "options/gru-zoneout", file: "gru", make: || Zoneout { output: 0.25, others: 0.0 }.around(registered("gru")).unwrap() },
+];
 
 /// A golden file.
 struct Golden {
@@ -78,13 +93,16 @@ struct Case {
     lengths: bool,
     tokens: bool,
     masks: bool,
+    /// Feeds at their means.
+    means: bool,
 }
 
 impl Case {
     fn parse(name: &str) -> Case {
+        let name = name.to_string();
         let mut case =
-            Case { name: name.to_string(), layers: 0, reverse: false, lengths: false, tokens: false, masks: false };
-        for word in name.split('-') {
+            Case { name, layers: 0, reverse: false, lengths: false, tokens: false, masks: false, means: false };
+        for word in case.name.clone().split('-') {
             match word {
                 "1" => case.layers = 1,
                 "2" => case.layers = 2,
@@ -93,7 +111,8 @@ impl Case {
                 "lengths" => case.lengths = true,
                 "tokens" => case.tokens = true,
                 "masks" => case.masks = true,
-                other => panic!("case {name}: what is `{other}`?"),
+                "means" => case.means = true,
+                other => panic!("case {}: what is `{other}`?", case.name),
             }
         }
         case
@@ -128,6 +147,11 @@ fn place(layer: &Layer, stage: usize, source: &str) -> Place {
     *sources.iter().find(|p| named(p)).unwrap_or_else(|| panic!("stage {stage} has no source {source}"))
 }
 
+/// The names of a layer's feeds, in their order.
+fn feeds(layer: &Layer) -> Vec<&'static str> {
+    layer.cell().spec().stages.iter().flat_map(|stage| stage.feeds).copied().collect()
+}
+
 /// One layer of a case as a problem; `below` is the output of the layer under it.
 fn problem<F: Element>(
     entry: &cells::Entry,
@@ -160,6 +184,12 @@ fn problem<F: Element>(
     }
     p.reverse = case.reverse;
     (p.state, p.d_state) = (states("", "0"), states("d_", "n"));
+    for (values, name) in p.feeds.iter_mut().zip(feeds(&layer)) {
+        match case.means {
+            true => values.fill(golden.cast(&format!("{name}_p"))[0]),
+            false => *values = golden.cast(&format!("{name}_l{k}")),
+        }
+    }
     if case.masks {
         for name in golden.masks() {
             let [_, stage, source, _] = name.split('_').collect::<Vec<_>>()[..] else { panic!("{name}") };
@@ -215,6 +245,9 @@ fn outcome<F: Element>(
         for (d, name) in gradients.masks.iter().zip(golden.masks()) {
             put(format!("d_{name}"), d);
         }
+        for (d, name) in gradients.feeds.iter().zip(feeds(&p.layer)) {
+            put(format!("d_{name}_l{k}"), d);
+        }
         if k == 0 {
             put(if case.tokens { "d_table" } else { "d_input" }.to_string(), &gradients.input);
         }
@@ -268,8 +301,8 @@ fn run_case<F: Element>(
     assert!(unseen.is_empty(), "{what}: not compared: {unseen:?}");
 }
 
-fn check<F: Element>() {
-    for entry in cells::REGISTRY {
+fn check<F: Element>(entries: &[cells::Entry]) {
+    for entry in entries {
         let golden = Golden::read(entry.name);
         let cases = golden.cases();
         for layers in ["1", "2"] {
@@ -290,18 +323,24 @@ fn check<F: Element>() {
 
 #[test]
 fn f64_engines_give_the_goldens() {
-    check::<f64>();
+    check::<f64>(cells::REGISTRY);
 }
 
 #[test]
 fn f32_engines_give_the_goldens() {
-    check::<f32>();
+    check::<f32>(cells::REGISTRY);
+}
+
+#[test]
+fn all_engines_give_the_goldens_of_options() {
+    check::<f64>(OPTIONS);
+    check::<f32>(OPTIONS);
 }
 
 #[test]
 fn mixed_precision_gives_the_goldens() {
     // Near a kink rounding makes another gradient altogether: `tests/mixed.rs` has such a cell exactly.
-    for entry in cells::REGISTRY.iter().filter(|entry| !has_kink(&*(entry.make)())) {
+    for entry in cells::REGISTRY.iter().chain(OPTIONS).filter(|entry| !has_kink(&*(entry.make)())) {
         let golden = Golden::read(entry.name);
         for isa in Isa::available() {
             for case in golden.cases() {
@@ -328,6 +367,11 @@ fn nothing_is_left_out_of_the_registry() {
     for name in stems("../../golden", ".safetensors") {
         assert!(cells::find(&name).is_some(), "golden/{name}.safetensors belongs to no registered cell");
     }
+    let (mut there, mut named) = (stems("../../golden/options", ".safetensors"), Vec::new());
+    named.extend(OPTIONS.iter().map(|entry| entry.name.strip_prefix("options/").unwrap()));
+    there.sort();
+    named.sort();
+    assert_eq!(there, named, "files of golden/options, and those that are compared");
     for entry in cells::REGISTRY {
         let path = root.join("src/cells").join(format!("{}.rs", entry.file));
         assert!(path.exists(), "`{}` names the file {}", entry.name, path.display());

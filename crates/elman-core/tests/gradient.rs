@@ -93,16 +93,19 @@ fn the_contract_in_full_width() {
     }
 }
 
+/// Cells that have no bias to leave out: `bias=off` is the cell itself.
+const NEVER_A_BIAS: &[&str] = &["lru"];
+
 #[test]
 fn cells_without_biases() {
-    for name in ["elman", "lstm", "gru", "lstm-layer-norm", "output-feedback"] {
-        let find = || (cells::find(name).unwrap().make)();
+    for cells::Entry { name, make: find, .. } in cells::REGISTRY {
         check(&format!("{name} without bias"), without_bias(find()));
 
         // It computes what the cell computes with zero biases.
         let sizes = Sizes { input: 3, hidden: 5, output: 2 };
         let (with, without) = (Layer::new(find(), sizes).unwrap(), Layer::new(without_bias(find()), sizes).unwrap());
         assert!(without.parameters().iter().all(|p| p.role != Role::Bias), "{name}");
+        assert_eq!(with.parameters() == without.parameters(), NEVER_A_BIAS.contains(name), "{name}");
         let mut p = Problem::<f64>::new(&with, 4, 2, 1);
         for (parameter, values) in with.parameters().iter().zip(&mut p.params) {
             if parameter.role == Role::Bias {
@@ -140,4 +143,20 @@ fn every_gate_has_its_own_rows() {
 #[test]
 fn a_users_cell_in_one_call() {
     testing::check_cell(Arc::new(Everything { activation: Activation::Tanh, leak: 0.3 })).unwrap();
+}
+
+/// The first deck's unit feedback: the Jacobian from state to state is the identity, so that the gradient by the first state is the sum of those by
+/// all outputs and the last state, to the bit.
+#[test]
+fn unit_feedback_hands_the_gradient_on_unchanged() {
+    let layer = Layer::new((cells::find("unit-feedback").unwrap().make)(), Sizes::new(3, 5)).unwrap();
+    let problem = Problem::<f64>::new(&layer, 9, 1, 4).states();
+    for mut engine in engines::<f64>() {
+        let got = problem.backward(&mut *engine).state;
+        let mut want = problem.d_state.as_ref().unwrap()[0].clone();
+        for step in (0..9).rev() {
+            want.iter_mut().zip(&problem.d_y[step * 5..][..5]).for_each(|(sum, d)| *sum += d);
+        }
+        assert_eq!(got, [want]);
+    }
 }

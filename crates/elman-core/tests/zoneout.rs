@@ -9,10 +9,6 @@ use std::sync::Arc;
 
 const SIZES: Sizes = Sizes { input: 2, hidden: 3, output: 4 };
 
-/// One stage and several, several carried values, a second width, normalisers, an output that no matrix sees.
-const CELLS: [&str; 8] =
-    ["elman", "lstm", "gru", "jordan", "lstm-projected", "lstm-layer-norm", "slstm", "output-feedback"];
-
 fn make(name: &str) -> Arc<dyn Cell> {
     (find(name).unwrap().make)()
 }
@@ -23,7 +19,7 @@ fn zoned(name: &str) -> Arc<dyn Cell> {
 
 #[test]
 fn gradients_are_those_of_central_differences() {
-    for name in CELLS {
+    for name in REGISTRY.iter().map(|entry| entry.name) {
         let layer = Layer::new(zoned(name), SIZES).unwrap();
         for (case, problem) in problems(&layer) {
             for mut engine in engines() {
@@ -37,7 +33,7 @@ fn gradients_are_those_of_central_differences() {
 
 #[test]
 fn every_engine_gives_the_same() {
-    for name in ["lstm", "gru", "jordan"] {
+    for name in REGISTRY.iter().map(|entry| entry.name) {
         let layer = Layer::new(zoned(name), Sizes { input: 3, hidden: 17, output: 5 }).unwrap();
         testing::check_engines::<f64>(&layer, testing::ENGINES_F64).unwrap();
         testing::check_engines::<f32>(&layer, testing::ENGINES_F32).unwrap();
@@ -70,7 +66,7 @@ fn nothing_kept_is_the_cell_within_to_the_bit() {
 
 #[test]
 fn everything_kept_is_the_state_before() {
-    for name in CELLS {
+    for name in REGISTRY.iter().map(|entry| entry.name) {
         let [with, _] = pair(name, |_| 1.0);
         assert_eq!(with.forward(&mut Fused::new(Isa::detect(), 1)).state, with.state.clone().unwrap(), "{name}");
     }

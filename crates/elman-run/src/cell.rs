@@ -7,10 +7,13 @@
 //! | `bias` | every cell | `off`: gates without biases; `on` |
 //! | `zoneout` | every cell | the probability with which a unit of the output keeps its value, see [`Zoneout`](elman_core::Zoneout) |
 //! | `zoneout-cell` | cells that carry more than their output | the same for the other carried values |
-//! | `activation` | `elman`, `jordan`, `output-feedback` | of the hidden state: `tanh`, `sigmoid`, `relu`, `identity` |
+//! | `activation` | `elman`, `jordan`, `output-feedback` | of the hidden state: one of [`Activation::ALL`](elman_core::algebra::Activation::ALL) |
 //! | `output-activation` | `jordan`, `output-feedback`, `lstm-peephole` | of the output, the same |
 //! | `input-activation` | `lstm-peephole` | of what the input gate lets in, the same |
 //! | `alpha` | `leaky-fixed` | the share that is kept, 0 to 1 |
+//! | `tau`, `dt` | `leaky-fixed` | the time constant that it has instead, at steps of dt (1): α = e^(-dt/tau) |
+//! | `alpha`, or `tau` and `dt` | `leaky` | the same before training, or two with dots between for units that begin in between: `tau=2..100` |
+//! | `layers` | `deep-transition` | layers from state to state, 2 to 8 |
 //!
 //! A file of equations is read once; from then on its text goes wherever a name would go: into `config.toml`, into the model and the
 //! checkpoint. So a run needs the file no more, and one that goes on notices other equations.
@@ -71,7 +74,7 @@ pub fn read(given: &str) -> Result<String, Error> {
     }
     if !given.contains(is_separator) && !given.ends_with(".cell") {
         let near = nearest(given, cells::REGISTRY.iter().map(|entry| entry.name));
-        let near = near.map_or("`elman cells` lists them".to_string(), |near| format!("did you mean `{near}`?"));
+        let near = near.map_or("`elman cells` lists them.".to_string(), |near| format!("did you mean `{near}`?"));
         let advice = format!("{near} A file of equations ends in `.cell`, or is given with its folder: `./{given}`");
         return Err(Error::UnknownCell { name: given.to_string(), advice });
     }

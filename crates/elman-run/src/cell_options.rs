@@ -3,8 +3,8 @@
 use crate::Error;
 use elman_core::algebra::Activation;
 use elman_core::cell::OptionError;
-use elman_core::cells::{Elman, Jordan, LeakyFixed, LstmPeephole, OutputFeedback};
-use elman_core::{Cell, Zoneout, cells, without_bias};
+use elman_core::cells::{DeepTransition, Elman, Jordan, Leaky, LeakyFixed, LstmPeephole, OutputFeedback};
+use elman_core::{Cell, Zoneout, cells, with_name, without_bias};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -62,7 +62,8 @@ fn own_options(name: &str) -> &'static [&'static str] {
         "elman" => &["activation"],
         "jordan" | "output-feedback" => &["activation", "output-activation"],
         "lstm-peephole" => &["input-activation", "output-activation"],
-        "leaky-fixed" => &["alpha"],
+        "leaky" | "leaky-fixed" => &["alpha", "tau", "dt"],
+        "deep-transition" => &["layers"],
         _ => &[],
     }
 }
@@ -86,13 +87,21 @@ fn build(given: &str) -> Result<Arc<dyn Cell>, Error> {
         Some(Ok(number)) => Ok(Some(number)),
         Some(Err(_)) => Err(wrong(given, format!("{key} is `{}`; it must be a number", text(key).unwrap_or("")))),
     };
-    let activation = |key: &str, registered: Activation| match text(key) {
-        None => Ok(registered),
-        Some("tanh") => Ok(Activation::Tanh),
-        Some("sigmoid") => Ok(Activation::Sigmoid),
-        Some("relu") => Ok(Activation::Relu),
-        Some("identity") => Ok(Activation::Identity),
-        Some(other) => Err(wrong(given, format!("{key} is `{other}`; it must be tanh, sigmoid, relu or identity"))),
+    let activation = |key: &str, registered: Activation| {
+        let Some(asked) = text(key) else { return Ok(registered) };
+        Activation::ALL.iter().find(|(name, _)| *name == asked).map(|(_, activation)| *activation).ok_or_else(|| {
+            let names = Activation::ALL.map(|(name, _)| name).join(", ");
+            wrong(given, format!("{key} is `{asked}`; it must be one of {names}"))
+        })
+    };
+    // A number, or two with dots between.
+    let span = |key: &str| {
+        let Some(asked) = text(key) else { return Ok(None) };
+        let (first, last) = asked.split_once("..").unwrap_or((asked, asked));
+        match (first.parse::<f64>(), last.parse::<f64>()) {
+            (Ok(first), Ok(last)) => Ok(Some((first, last))),
+            _ => Err(wrong(given, format!("{key} is `{asked}`; it must be a number, or two as in 0.5..0.9"))),
+        }
     };
     let (tanh, sigmoid) = (Activation::Tanh, Activation::Sigmoid);
     let range = |error: OptionError| wrong(given, error.to_string());
@@ -110,9 +119,33 @@ fn build(given: &str) -> Result<Arc<dyn Cell>, Error> {
             let (input, output) = (activation("input-activation", tanh)?, activation("output-activation", tanh)?);
             cell = Arc::new(LstmPeephole { input, output });
         }
+        "leaky" | "leaky-fixed" if text("alpha").is_some() && text("tau").is_some() => {
+            return Err(wrong(given, "alpha and tau are two ways to say the same; leave one out"));
+        }
+        "leaky" | "leaky-fixed" if text("dt").is_some() && text("tau").is_none() => {
+            return Err(wrong(given, "dt is the step beside which tau is measured; give tau too"));
+        }
         "leaky-fixed" => {
             if let Some(alpha) = number("alpha")? {
                 cell = Arc::new(LeakyFixed::with_share(alpha).map_err(range)?);
+            } else if let Some(tau) = number("tau")? {
+                cell = Arc::new(LeakyFixed::with_time_constant(number("dt")?.unwrap_or(1.0), tau).map_err(range)?);
+            }
+        }
+        "leaky" => {
+            if let Some((first, last)) = span("alpha")? {
+                cell = Leaky::with_shares(first, last).map_err(range)?;
+            } else if let Some((first, last)) = span("tau")? {
+                let dt = number("dt")?.unwrap_or(1.0);
+                cell = Leaky::with_time_constants(dt, first, last).map_err(range)?;
+            }
+        }
+        "deep-transition" => {
+            if let Some(layers) = text("layers") {
+                let whole = layers.parse().map_err(|_| {
+                    wrong(given, format!("layers is `{layers}`; it must be a whole number from 2 to 8"))
+                })?;
+                cell = DeepTransition::with_layers(whole).map_err(range)?;
             }
         }
         _ => {}
@@ -122,6 +155,15 @@ fn build(given: &str) -> Result<Arc<dyn Cell>, Error> {
         Some("off") => cell = without_bias(cell),
         Some(other) => return Err(wrong(given, format!("bias is `{other}`; it must be on or off"))),
     }
+    // By its own name from here on, in descriptions and files; zoneout names itself.
+    let named: Vec<String> = options
+        .iter()
+        .filter(|(key, value)| !key.starts_with("zoneout") && (*key, *value) != ("bias", "on"))
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    if !named.is_empty() {
+        cell = with_name(cell, &format!("{name}:{}", named.join(",")));
+    }
     let zoneout = Zoneout { output: number("zoneout")?.unwrap_or(0.0), others: number("zoneout-cell")?.unwrap_or(0.0) };
     zoneout.around(cell).map_err(range)
 }
@@ -130,7 +172,7 @@ fn build(given: &str) -> Result<Arc<dyn Cell>, Error> {
 mod tests {
     use super::*;
     use elman_core::layer::{Layer, Role, Sizes};
-    use elman_core::testing::{Problem, Reference};
+    use elman_core::testing::{Problem, Reference, engines, gradient_check};
 
     fn layer(cell: &str) -> Layer {
         Layer::new(make(cell).unwrap(), Sizes::new(2, 3)).unwrap()
@@ -173,10 +215,113 @@ mod tests {
         assert_eq!(all.parameters().len(), 2);
     }
 
-    /// The name in a cell's specification with zoneout makes it again.
+    /// Every activation is what its formula says, and tells its name.
+    #[test]
+    fn activations_by_name() {
+        let formula = |name: &str, x: f64| match name {
+            "tanh" => x.tanh(),
+            "sigmoid" => 1.0 / (1.0 + (-x).exp()),
+            "relu" => x.max(0.0),
+            "identity" => x,
+            "softplus" => (1.0 + x.exp()).ln(),
+            "softsign" => x / (1.0 + x.abs()),
+            "leaky-relu" => {
+                if x > 0.0 {
+                    x
+                } else {
+                    0.01 * x
+                }
+            }
+            "elu" => {
+                if x > 0.0 {
+                    x
+                } else {
+                    x.exp() - 1.0
+                }
+            }
+            "silu" => x / (1.0 + (-x).exp()),
+            "hard-tanh" => x.clamp(-1.0, 1.0),
+            "hard-sigmoid" => (x / 6.0 + 0.5).clamp(0.0, 1.0),
+            "sin" => x.sin(),
+            "cos" => x.cos(),
+            other => panic!("no formula for {other}"),
+        };
+        for (name, activation) in Activation::ALL {
+            for x in [-7.0, -2.5, -1.0, -0.3, 0.0, 0.4, 1.7, 3.5] {
+                assert!((activation.of(x) - formula(name, x)).abs() < 1e-12, "{name} of {x}");
+            }
+            let given = format!("elman:activation={name}");
+            assert_eq!(make(&given).unwrap().spec().name, given);
+            let small = Layer::new(make(&given).unwrap(), Sizes { input: 2, hidden: 3, output: 3 }).unwrap();
+            for mut engine in engines::<f64>() {
+                gradient_check(&mut *engine, &Problem::new(&small, 5, 2, 1)).unwrap_or_else(|e| panic!("{name}: {e}"));
+            }
+            // f32 beside f64: cancellation costs some of the last bits, no more.
+            for k in -60..60 {
+                let x = f64::from(k) / 8.0 + 1e-3;
+                let got = f64::from(activation.of(x as f32));
+                assert!((got - activation.of(x)).abs() < 1e-6, "{name} of {x}: {got}");
+            }
+        }
+    }
+
+    #[test]
+    fn leaky_units_begin_where_they_are_told() {
+        let range = |given: &str| make(given).unwrap().spec().stages[0].unit_ranges[0].unwrap();
+        let share = |leak: f64| 1.0 / (1.0 + (-leak).exp());
+        let (first, last) = range("leaky:alpha=0.5..0.99");
+        assert!((share(first) - 0.5).abs() < 1e-12 && (share(last) - 0.99).abs() < 1e-12);
+        let (first, last) = range("leaky:tau=20,dt=0.5");
+        assert!(first == last && (share(first) - (-0.5f64 / 20.0).exp()).abs() < 1e-12);
+        let problem = Problem::<f64>::new(&layer("leaky-fixed:alpha=0.5"), 4, 2, 1);
+        let alpha = (-1.0f64 / 3.0).exp();
+        assert_eq!(outputs("leaky-fixed:tau=3", &problem), outputs(&format!("leaky-fixed:alpha={alpha}"), &problem));
+    }
+
+    /// Three layers from state to state, in plain loops.
+    #[test]
+    fn deep_transition_has_as_many_layers_as_it_is_told() {
+        let deep = layer("deep-transition:layers=3");
+        assert_eq!(deep.stages().len(), 3);
+        let problem = Problem::<f64>::new(&deep, 4, 2, 1);
+        let y = problem.forward(&mut Reference).y;
+        // weight_ih (H, I); weight_hh (3 H, H): U, V, V2; bias_ih (3 H).
+        let names: Vec<&str> = deep.parameters().iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["weight_ih", "weight_hh", "bias_ih"]);
+        let (w, u, b) = (&problem.params[0], &problem.params[1], &problem.params[2]);
+        for row in 0..2 {
+            let mut h = vec![0.0; 3];
+            for t in 0..4 {
+                let x = &problem.input[(t * 2 + row) * 2..][..2];
+                let affine = |k: usize, from: &[f64]| -> Vec<f64> {
+                    (0..3)
+                        .map(|i| b[k * 3 + i] + (0..3).map(|j| u[(k * 3 + i) * 3 + j] * from[j]).sum::<f64>())
+                        .collect()
+                };
+                let mut a = affine(0, &h);
+                (0..3).for_each(|i| a[i] += w[i * 2] * x[0] + w[i * 2 + 1] * x[1]);
+                for k in 1..3 {
+                    a = affine(k, &a.iter().map(|a| a.tanh()).collect::<Vec<_>>());
+                }
+                h = a.iter().map(|a| a.tanh()).collect();
+                for (got, want) in y[(t * 2 + row) * 3..][..3].iter().zip(&h) {
+                    assert!((got - want).abs() < 1e-12, "step {t}: {got}, expected {want}");
+                }
+            }
+        }
+        elman_core::testing::check_cell(make("deep-transition:layers=3").unwrap()).unwrap();
+    }
+
+    /// The name in a cell's specification makes it again.
     #[test]
     fn names_are_their_own_options() {
-        for given in ["gru:zoneout=0.25", "lstm:zoneout=0.05,zoneout-cell=0.5"] {
+        for given in [
+            "gru:zoneout=0.25",
+            "lstm:zoneout=0.05,zoneout-cell=0.5",
+            "elman:activation=relu,bias=off",
+            "deep-transition:layers=4",
+            "leaky:tau=2..30",
+        ] {
             assert_eq!(make(given).unwrap().spec().name, given);
             assert_eq!(tidy(&format!(" {} ", given.replace(',', " , ").replace('=', " = "))).unwrap(), given);
         }
@@ -190,12 +335,28 @@ mod tests {
             ("lstm:bias=no", "cell `lstm:bias=no`: bias is `no`; it must be on or off"),
             ("leaky-fixed:alpha=2", "cell `leaky-fixed:alpha=2`: alpha is 2; it must be from 0 to 1"),
             (
-                "elman:activation=cos",
-                "cell `elman:activation=cos`: activation is `cos`; it must be tanh, sigmoid, relu or identity",
+                "elman:activation=step",
+                "cell `elman:activation=step`: activation is `step`; it must be one of tanh, sigmoid, relu, identity, softplus, softsign, \
+                 leaky-relu, elu, silu, hard-tanh, hard-sigmoid, sin, cos",
             ),
             (
                 "gru:zoneout-cell=0.5",
                 "cell `gru:zoneout-cell=0.5`: `gru` has no option `zoneout-cell`; it has bias, zoneout",
+            ),
+            (
+                "leaky:alpha=0.5..1",
+                "cell `leaky:alpha=0.5..1`: alpha is 1; it must be above 0 and below 1, the first at most the last",
+            ),
+            ("leaky:alpha=x", "cell `leaky:alpha=x`: alpha is `x`; it must be a number, or two as in 0.5..0.9"),
+            (
+                "leaky-fixed:alpha=0.5,tau=2",
+                "cell `leaky-fixed:alpha=0.5,tau=2`: alpha and tau are two ways to say the same; leave one out",
+            ),
+            ("leaky-fixed:dt=2", "cell `leaky-fixed:dt=2`: dt is the step beside which tau is measured; give tau too"),
+            ("leaky-fixed:tau=0", "cell `leaky-fixed:tau=0`: tau is 0; it must be a positive number of seconds"),
+            (
+                "deep-transition:layers=9",
+                "cell `deep-transition:layers=9`: layers is 9; it must be a whole number from 2 to 8",
             ),
             ("gru:", "cell `gru:`: options are written `name:option=value,option=value`"),
             ("gru:bias=off,bias=on", "cell `gru:bias=off,bias=on`: `bias` stands there twice"),

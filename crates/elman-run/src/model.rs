@@ -12,10 +12,15 @@
 //! so on in PyTorch's names and layouts, `readout.weight` (V, P) and `readout.bias` (V). A learned state before the first
 //! character is `initial.layers.{k}.{c}` (width) for each value c that layer k carries. A cell with one bias writes
 //! `rnn.bias_hh_l{k}` as zeros; when a file is read, what stands there is added to `bias_ih`.
+//!
+//! z multiplies the candidate in `gru` and the old state in PyTorch, whose GRU is `gru-reset-after`. A file whose metadata say
+//! `elman.update-gate = state` (or `candidate`) is turned to the cell's own way when it is read, so that weights of another program's GRU need no
+//! arithmetic.
 
 use crate::tensor_file::{Tensor, TensorFile, json};
 use crate::{Error, Vocabulary, nearest};
 use elman_core::engine::WeightFormat;
+use elman_core::layer::Role;
 use elman_core::{Cell, Layer, Sizes, cells};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -27,6 +32,9 @@ const MAX_SIZE: usize = 1 << 24;
 const MAX_LAYERS: usize = 1000;
 
 const CONFIG_KEY: &str = "elman.config";
+/// What the update gate z multiplies in the file's numbers: `candidate`, as in `gru` and the lecture decks, or `state`, the old one, as in PyTorch and
+/// in Cho et al. 2014.
+const UPDATE_GATE_KEY: &str = "elman.update-gate";
 const VOCABULARY_KEY: &str = "elman.vocabulary";
 
 /// What a model is, beside its numbers.
@@ -220,12 +228,55 @@ impl Model {
             metadata.get(key).ok_or(Error::Damaged { path: path.to_path_buf(), what })
         };
         let (config, vocabulary) = (text(CONFIG_KEY)?, text(VOCABULARY_KEY)?);
-        let model = || {
+        let model = || -> Result<Model, Error> {
             let config: ModelConfig =
                 serde_json::from_str(config).map_err(|error| Error::Config { what: error.to_string() })?;
-            Model::from_tensors(config, Vocabulary::from_json(vocabulary)?, tensors)
+            let mut model = Model::from_tensors(config, Vocabulary::from_json(vocabulary)?, tensors)?;
+            if let Some(multiplies) = metadata.get(UPDATE_GATE_KEY) {
+                model.turn_update_gates(multiplies)?;
+            }
+            Ok(model)
         };
         model().map_err(|error| error.within(path))
+    }
+
+    /// Turns update gates around whose z multiplies in the numbers what it does not multiply in the cell: as σ(-a) = 1 - σ(a), the rows of z
+    /// change their sign.
+    fn turn_update_gates(&mut self, multiplies: &str) -> Result<(), Error> {
+        let wrong = |what: String| Error::Config { what };
+        let name = self.config.cell.split(':').next().unwrap_or_default();
+        let native = match name {
+            "gru" | "gru-minimal" | "gru-layer-norm" | "min-gru" => "candidate",
+            "gru-reset-after" => "state",
+            _ => {
+                return Err(wrong(format!(
+                    "`{UPDATE_GATE_KEY}` is for cells with an update gate, and `{name}` has none"
+                )));
+            }
+        };
+        if !["candidate", "state"].contains(&multiplies) {
+            return Err(wrong(format!("`{UPDATE_GATE_KEY}` is `{multiplies}`; it must be candidate or state")));
+        }
+        if multiplies == native {
+            return Ok(());
+        }
+        for ModelLayer { layer, parameters } in &mut self.layers {
+            let stages = layer.cell().spec().stages;
+            for (parameter, values) in layer.parameters().iter().zip(parameters) {
+                for (k, block) in parameter.blocks.iter().enumerate() {
+                    let gate = stages[block.stage]
+                        .gates
+                        .get(block.gate)
+                        .filter(|_| matches!(parameter.role, Role::Weight | Role::Bias));
+                    // `zx` and `zh` where the products of a gate are normalised apart.
+                    if gate.is_some_and(|gate| gate.name.starts_with('z')) {
+                        let end = parameter.blocks.get(k + 1).map_or(parameter.rows, |next| next.row);
+                        values[block.row * parameter.cols..end * parameter.cols].iter_mut().for_each(|w| *w = -*w);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What the model is.

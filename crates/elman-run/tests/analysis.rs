@@ -294,12 +294,12 @@ fn what_cannot_be_asked() {
     let flow = |lags, ends| Flow::new(&network, &path, &engine, FlowSettings { lags, ends }).unwrap_err().to_string();
     assert_eq!(
         flow(10, 1),
-        "the text has 10 characters, this needs at least 11; give a longer text, or look back over fewer steps"
+        "the text or series has 9 steps, this needs at least 10; give a longer one, or look back over fewer steps"
     );
     assert_eq!(flow(0, 1), "the number of lags is 0; it must be at least 1");
     assert_eq!(flow(3, 0), "the number of losses is 0; it must be at least 1");
     let short = Path::new(&network, &engine, &ids(1)).unwrap_err();
-    assert_eq!(short, AnalysisError::TooShort { found: 1, least: 2 });
+    assert_eq!(short, AnalysisError::TooShort { found: 0, least: 1 });
     assert!(Products::new(&network, &path, &engine, &[], 1).is_err());
     assert!(Products::new(&network, &path, &engine, &[0, 2], 1).is_err());
     assert!(Products::new(&network, &path, &engine, &[10], 1).is_err());
@@ -355,7 +355,7 @@ fn a_scan_and_a_window_have_the_gradient_of_bptt() {
     let (network, path, engine) = path(&model("lstm", 4, 1), 5);
     assert_eq!(elman_run::analysis::scanned(&network, &path, &engine, 4), Ok(None));
     let error = elman_run::analysis::bptt_over(&network, &path, &engine, 2..6).unwrap_err();
-    assert_eq!(error, AnalysisError::TooShort { found: 5, least: 7 });
+    assert_eq!(error, AnalysisError::TooShort { found: 4, least: 6 });
 }
 
 /// All steps at once, and one step after the other: the same gradient, which is not that through time.
@@ -467,4 +467,23 @@ fn costs_grow_as_the_fourth_decks_table_says() {
     };
     // An LSTM and a GRU have neither; a minimal GRU is linear; Jordan's network feeds back its output.
     assert_eq!(["lstm", "gru", "min-gru", "jordan"].map(possible), [4, 4, 5, 6]);
+}
+
+/// Each loss by itself: their mean is the whole gradient, and a lag of one is the path from that loss to that step.
+#[test]
+fn losses_one_by_one_add_up() {
+    for cell in ["elman", "lstm", "gru"] {
+        let (network, path, engine) = path(&model(cell, 4, 2), 9);
+        let whole = Flow::through_all(&network, &path, &engine).unwrap();
+        let ones: Vec<Flow> = (0..8).map(|j| Flow::of_loss(&network, &path, &engine, j, j + 1).unwrap()).collect();
+        for (p, want) in whole.parameters.iter().enumerate() {
+            for (i, want) in want.total.iter().enumerate() {
+                let got = ones.iter().map(|flow| flow.parameters[p].total[i]).sum::<f64>() / 8.0;
+                assert!((got - want).abs() < 1e-12 * (1.0 + want.abs()), "{cell}");
+            }
+        }
+        assert!(Flow::of_loss(&network, &path, &engine, 8, 1).is_err());
+        assert!(Flow::of_loss(&network, &path, &engine, 3, 5).is_err());
+        assert!(Flow::of_loss(&network, &path, &engine, 3, 0).is_err());
+    }
 }

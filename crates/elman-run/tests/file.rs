@@ -340,3 +340,103 @@ fn a_full_device_is_reported() {
     assert!(error.to_string().contains("free some space"), "{error}");
     assert_eq!(fs::read(folder.path()).unwrap(), b"former");
 }
+
+/// A file says that its update gate multiplies the old state: read, it gives what the formula with that z gives.
+#[test]
+fn update_gates_are_turned_to_the_cells_own_way() {
+    let folder = Folder::new();
+    let ids = [0u32, 3, 1, 4, 2, 2, 0];
+    let logits = |model: &Model| {
+        let mut stream = elman_run::Stream::new(model, &std::sync::Arc::new(elman_core::engine::Engine::new(1)));
+        ids.map(|id| stream.step(Some(id)).to_vec())
+    };
+    for cell in ["gru", "gru-minimal", "gru-layer-norm", "min-gru", "gru-reset-after", "gru:bias=off"] {
+        let own = model(cell);
+        own.save(folder.path()).unwrap();
+        let with = |multiplies: &str| {
+            let mut file = TensorFile::read(folder.path()).unwrap();
+            file.metadata.insert("elman.update-gate".into(), multiplies.into());
+            let other = folder.path().with_extension("turned");
+            file.write(&other).unwrap();
+            Model::load(other)
+        };
+        let (native, foreign) = match cell {
+            "gru-reset-after" => ("state", "candidate"),
+            _ => ("candidate", "state"),
+        };
+        assert_eq!(logits(&with(native).unwrap()), logits(&own), "{cell}");
+        let turned = with(foreign).unwrap();
+        assert_ne!(logits(&turned), logits(&own), "{cell}");
+        // The gate itself: 1 - z where z was. Signs of its rows alone have changed.
+        for (a, b) in own.layers().iter().zip(turned.layers()) {
+            for ((p, a), b) in a.layer.parameters().iter().zip(&a.parameters).zip(&b.parameters) {
+                let changed = a.iter().zip(b).filter(|(a, b)| a != b).count();
+                assert!(a.iter().zip(b).all(|(a, b)| a.abs() == b.abs()), "{cell} {}", p.name);
+                assert!(changed < a.len(), "{cell} {}", p.name);
+            }
+        }
+        // Turned twice it is what it was.
+        turned.save(folder.path()).unwrap();
+        let back = with(foreign).unwrap();
+        assert_eq!(logits(&back), logits(&own), "{cell}");
+        own.save(folder.path()).unwrap();
+        assert!(
+            with("both")
+                .unwrap_err()
+                .to_string()
+                .contains("`elman.update-gate` is `both`; it must be candidate or state")
+        );
+    }
+    model("lstm").save(folder.path()).unwrap();
+    let mut file = TensorFile::read(folder.path()).unwrap();
+    file.metadata.insert("elman.update-gate".into(), "state".into());
+    file.write(folder.path()).unwrap();
+    assert!(Model::load(folder.path()).unwrap_err().to_string().contains("`lstm` has none"));
+}
+
+/// h = z h' + (1 - z) n, in plain loops, from the numbers of the file: what another program computes.
+#[test]
+fn a_gru_whose_z_multiplies_the_old_state_is_read() {
+    let folder = Folder::new();
+    model("gru").save(folder.path()).unwrap();
+    let mut file = TensorFile::read(folder.path()).unwrap();
+    file.metadata.insert("elman.update-gate".into(), "state".into());
+    file.write(folder.path()).unwrap();
+    let read = Model::load(folder.path()).unwrap();
+    let number = |name: &str| file.tensors.iter().find(|t| t.name == name).unwrap().values.clone();
+    let sigmoid = |a: f64| 1.0 / (1.0 + (-a).exp());
+    let mut states = [[0.0f64; 3]; 2];
+    let mut stream = elman_run::Stream::new(&read, &std::sync::Arc::new(elman_core::engine::Engine::new(1)));
+    for id in [0usize, 3, 1, 4, 2] {
+        let mut x: Vec<f64> = number("embedding.weight")[2 * id..][..2].iter().map(|&v| v.into()).collect();
+        for (k, h) in states.iter_mut().enumerate() {
+            let (w, u) = (number(&format!("rnn.weight_ih_l{k}")), number(&format!("rnn.weight_hh_l{k}")));
+            let b = number(&format!("rnn.bias_ih_l{k}"));
+            let affine = |row: usize, state: &[f64]| {
+                let input: f64 = x.iter().enumerate().map(|(j, x)| f64::from(w[row * x_len(k) + j]) * x).sum();
+                let before: f64 = state.iter().enumerate().map(|(j, h)| f64::from(u[row * 3 + j]) * h).sum();
+                input + before + f64::from(b[row])
+            };
+            let before = *h;
+            let r: Vec<f64> = (0..3).map(|i| sigmoid(affine(i, &before))).collect();
+            let reset: Vec<f64> = (0..3).map(|i| r[i] * before[i]).collect();
+            for i in 0..3 {
+                let (z, n) = (sigmoid(affine(3 + i, &before)), affine(6 + i, &reset).tanh());
+                h[i] = z * before[i] + (1.0 - z) * n;
+            }
+            x = h.to_vec();
+        }
+        let logits = stream.step(Some(id as u32)).to_vec();
+        let (weight, bias) = (number("readout.weight"), number("readout.bias"));
+        for (v, got) in logits.into_iter().enumerate() {
+            let want: f64 =
+                (0..3).map(|j| f64::from(weight[v * 3 + j]) * states[1][j]).sum::<f64>() + f64::from(bias[v]);
+            assert!((f64::from(got) - want).abs() < 1e-5, "{got}, expected {want}");
+        }
+    }
+}
+
+/// Columns of a layer's input: the embedding's, then the state's below.
+fn x_len(layer: usize) -> usize {
+    if layer == 0 { 2 } else { 3 }
+}

@@ -23,6 +23,7 @@ pub mod unroll;
 pub use elman::init;
 pub use elman::train::Truncation;
 pub use error::Error;
+pub use language_model::initial::cell_of;
 pub use observer::{Observer, Plan, Silent, Stop};
 pub use run_dir::RunDir;
 pub use tasks::{Report, Request, Task};

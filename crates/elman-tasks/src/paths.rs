@@ -5,7 +5,7 @@ use elman::train::Truncation;
 /// The number of paths from a loss back to a step, surviving and all.
 pub fn count(truncation: Truncation, steps: usize) -> (usize, usize) {
     let all = (0..steps).flat_map(|j| (0..=j).map(move |k| (j, k)));
-    (all.filter(|&(j, k)| truncation.survives(j, k)).count(), steps * (steps + 1) / 2)
+    (all.filter(|&(j, k)| truncation.survives(steps, j, k)).count(), steps * (steps + 1) / 2)
 }
 
 /// A line that says what is shown.
@@ -31,7 +31,7 @@ pub fn text(truncation: Truncation, steps: usize) -> String {
     let wide = steps.saturating_sub(1).to_string().len();
     let mut out = title(truncation, steps) + "\n";
     for j in 0..steps {
-        let cells = (0..=j).map(|k| format!(" {:>wide$}", if truncation.survives(j, k) { "#" } else { "." }));
+        let cells = (0..=j).map(|k| format!(" {:>wide$}", if truncation.survives(steps, j, k) { "#" } else { "." }));
         out += &format!("L_{j:<wide$} {}\n", cells.collect::<String>());
     }
     let numbers: String = (0..steps).map(|k| format!(" {k:>wide$}")).collect();
@@ -56,7 +56,7 @@ pub fn svg(truncation: Truncation, steps: usize) -> String {
         let y = TOP + j * CELL;
         out += &format!("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">loss {j}</text>\n", LEFT - 6, y + 15);
         for k in 0..=j {
-            let fill = if truncation.survives(j, k) { "#0072b2" } else { "#ffffff" };
+            let fill = if truncation.survives(steps, j, k) { "#0072b2" } else { "#ffffff" };
             let (x, y, side) = (LEFT + k * CELL + 2, y + 2, CELL - 4);
             out += &format!(
                 "<rect x=\"{x}\" y=\"{y}\" width=\"{side}\" height=\"{side}\" fill=\"{fill}\" stroke=\"#9a9a9a\"/>\n"
@@ -86,6 +86,9 @@ mod tests {
         }
         // The first deck's sum over the last p steps: p + 1 for each loss but the first ones.
         assert_eq!(count(Truncation::last_steps(2), 10).0, 1 + 2 + 8 * 3);
-        assert_eq!(count(Truncation::new(10, 10).unwrap(), 10), (55, 55));
+        // k2 = T is all paths, whether k1 divides T or not.
+        for k1 in 1..=11 {
+            assert_eq!(count(Truncation::new(k1, 11).unwrap(), 11), (66, 66));
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 pub const MAX: u64 = i64::MAX as u64;
 
 /// Settings: keys and values.
-pub type Pairs = Vec<(&'static str, &'static str)>;
+pub type Pairs = Vec<(&'static str, String)>;
 
 /// What a setting may be.
 #[derive(Clone, Copy, Debug)]
@@ -191,7 +191,7 @@ impl Settings {
         if let Kind::Cell(_, expand) | Kind::Preset(_, expand) = setting.kind
             && let Some(values) = expand(text)
         {
-            return values.into_iter().try_for_each(|(key, text)| self.set(key, text, origin));
+            return values.into_iter().try_for_each(|(key, text)| self.set(key, &text, origin));
         }
         let value = setting.parse(text).map_err(|message| Error::Usage(format!("{origin}{message}")))?;
         // Two ways to say how long: the later one counts.
@@ -393,7 +393,11 @@ mod tests {
             key: "cell",
             kind: Kind::Cell(
                 || vec!["lstm", "gru", "large-gru"],
-                |name| (name == "large-gru").then(|| vec![("cell", "gru"), ("hidden", "90"), ("rule", "sgd")]),
+                |name| {
+                    (name == "large-gru").then(|| {
+                        [("cell", "gru"), ("hidden", "90"), ("rule", "sgd")].map(|(k, v)| (k, v.into())).into()
+                    })
+                },
             ),
             default: Default::Is("lstm"),
             resume: Resume::Fixed,

@@ -167,9 +167,44 @@ pub enum Activation {
     Relu,
     /// `x`
     Identity,
+    /// `ln(1 + e^x)`
+    Softplus,
+    /// `x / (1 + |x|)`
+    Softsign,
+    /// `x` above 0, `x / 100` below (Maas, Hannun & Ng 2013)
+    LeakyRelu,
+    /// `x` above 0, `e^x - 1` below (Clevert, Unterthiner & Hochreiter 2016)
+    Elu,
+    /// `x σ(x)`, swish (Elfwing, Uchibe & Doya 2018)
+    Silu,
+    /// `x` between -1 and 1, these two beyond
+    HardTanh,
+    /// `x / 6 + 1/2` between 0 and 1, these two beyond
+    HardSigmoid,
+    /// `sin(x)`
+    Sin,
+    /// `cos(x)`
+    Cos,
 }
 
 impl Activation {
+    /// All of them by name.
+    pub const ALL: [(&str, Activation); 13] = [
+        ("tanh", Activation::Tanh),
+        ("sigmoid", Activation::Sigmoid),
+        ("relu", Activation::Relu),
+        ("identity", Activation::Identity),
+        ("softplus", Activation::Softplus),
+        ("softsign", Activation::Softsign),
+        ("leaky-relu", Activation::LeakyRelu),
+        ("elu", Activation::Elu),
+        ("silu", Activation::Silu),
+        ("hard-tanh", Activation::HardTanh),
+        ("hard-sigmoid", Activation::HardSigmoid),
+        ("sin", Activation::Sin),
+        ("cos", Activation::Cos),
+    ];
+
     /// Applies the nonlinearity.
     #[inline(always)]
     pub fn of<R: Real>(self, x: R) -> R {
@@ -178,6 +213,18 @@ impl Activation {
             Activation::Sigmoid => x.sigmoid(),
             Activation::Relu => x.relu(),
             Activation::Identity => x,
+            Activation::Softplus => x.softplus(),
+            // |x| from the two halves.
+            Activation::Softsign => x / (R::constant(1.0) + x.relu() + (-x).relu()),
+            Activation::LeakyRelu => x.relu() - R::constant(0.01) * (-x).relu(),
+            Activation::Elu => x.relu() + (-(-x).relu()).exp() - R::constant(1.0),
+            Activation::Silu => x * x.sigmoid(),
+            Activation::HardTanh => (x + R::constant(1.0)).relu() - (x - R::constant(1.0)).relu() - R::constant(1.0),
+            Activation::HardSigmoid => {
+                ((x + R::constant(3.0)).relu() - (x - R::constant(3.0)).relu()) * R::constant(1.0 / 6.0)
+            }
+            Activation::Sin => x.sin(),
+            Activation::Cos => x.cos(),
         }
     }
 }

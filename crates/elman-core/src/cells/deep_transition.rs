@@ -1,10 +1,15 @@
 //! Deep transition.
 
+use crate::altered::with_second_stage_repeated;
+use crate::cell::{Cell, OptionError};
+use std::sync::Arc;
+
 crate::cell! {
     /// A simple recurrent network whose step from state to state passes through a layer of its own.
     ///
     /// Pascanu, Gulcehre, Cho & Bengio, "How to construct deep recurrent neural networks", 2014, section 3.1: the DT-RNN of its figure 2 b with one
-    /// layer in between. u = tanh(W x + U h' + b), h = tanh(V u + c). The error passes twice as many layers in a step.
+    /// layer in between. u = tanh(W x + U h' + b), h = tanh(V u + c). The error passes two layers in a step; with
+    /// `deep-transition:layers=N` N of them, the fourth deck's factor l.
     #[derive(Clone, Debug)]
     pub struct DeepTransition = "deep-transition" {}
     carry h; output h;
@@ -17,5 +22,31 @@ crate::cell! {
         gate b = [u];
     } -> h {
         h = tanh(b);
+    }
+}
+
+impl DeepTransition {
+    /// With `layers` layers from state to state, 2 to 8: the multilayer perceptron of the fourth deck's V.
+    ///
+    /// # Errors
+    /// If there are not 2 to 8.
+    ///
+    /// ```
+    /// use elman_core::{Layer, Sizes, cells::DeepTransition};
+    /// let layer = Layer::new(DeepTransition::with_layers(3)?, Sizes::new(4, 5)).unwrap();
+    /// // W (5, 4), U, V, V2 (5, 5) and three biases.
+    /// assert_eq!(layer.parameter_count(), 20 + 3 * 25 + 3 * 5);
+    /// assert!(DeepTransition::with_layers(1).unwrap_err().to_string().starts_with("layers is 1; it must be"));
+    /// # Ok::<(), elman_core::cell::OptionError>(())
+    /// ```
+    pub fn with_layers(layers: usize) -> Result<Arc<dyn Cell>, OptionError> {
+        match layers {
+            2 => Ok(Arc::new(DeepTransition {})),
+            3..=8 => {
+                let name = format!("deep-transition:layers={layers}");
+                Ok(with_second_stage_repeated(Arc::new(DeepTransition {}), &name, layers))
+            }
+            _ => Err(OptionError { option: "layers", value: layers as f64, range: "a whole number from 2 to 8" }),
+        }
     }
 }

@@ -7,7 +7,8 @@ crate::cell! {
     ///
     /// Jordan, "Serial order: a parallel distributed processing approach", 1986. h = σ_h(W_h x + U_h y' + b_h),
     /// y = σ_y(W_y h + b_y) with σ_h = tanh and σ_y the logistic function; y' is the output of the step before. What is fed
-    /// back is y itself, not a sampled symbol. Registered with these functions; `hidden` and `output` may be others.
+    /// back is y itself, not a sampled symbol. Registered with these functions; `jordan:activation=...` and
+    /// `output-activation` take others.
     #[derive(Clone, Debug)]
     pub struct Jordan = "jordan" { hidden: Activation, output: Activation }
     carry y; output y;

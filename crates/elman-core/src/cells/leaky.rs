@@ -1,11 +1,16 @@
 //! Leaky integration.
 
+use super::LeakyFixed;
+use crate::altered::with_unit_ranges;
+use crate::cell::{Cell, OptionError};
+use std::sync::Arc;
+
 crate::cell! {
     /// Leaky integration: every unit keeps a share of what it was, and each learns its own share.
     ///
     /// Jaeger, Lukosevicius, Popovici & Siewert, Neural Networks 20(3), 2007; Bengio, Boulanger-Lewandowski & Pascanu, 2013,
     /// section 3.1. `alpha = sigmoid(leak)` keeps the share between 0 and 1 whatever the optimiser does; with steps of dt its
-    /// time constant is `-dt / ln(alpha)`.
+    /// time constant is `-dt / ln(alpha)`. `leaky:alpha=0.5..0.99` and `leaky:tau=2..100` say where the units begin, each somewhere in between.
     #[derive(Clone, Debug)]
     pub struct Leaky = "leaky" {}
     carry h; output h;
@@ -16,5 +21,36 @@ crate::cell! {
     } -> h {
         alpha = sigmoid(leak);
         h = alpha * h + (ONE - alpha) * tanh(a);
+    }
+}
+
+impl Leaky {
+    /// Units that begin with shares between these two: leak is uniform between their logits.
+    ///
+    /// # Errors
+    /// If a share is not above 0 and below 1, or the first is above the last.
+    ///
+    /// ```
+    /// use elman_core::cells::Leaky;
+    /// assert!(Leaky::with_shares(0.5, 0.99).is_ok());
+    /// assert_eq!(Leaky::with_shares(0.0, 0.9).unwrap_err().to_string(), "alpha is 0; it must be above 0 and below 1, the first at most the last");
+    /// ```
+    pub fn with_shares(first: f64, last: f64) -> Result<Arc<dyn Cell>, OptionError> {
+        let good = |share: f64| share > 0.0 && share < 1.0;
+        if let Some(value) = [first, last].into_iter().find(|&share| !good(share)).or((first > last).then_some(first)) {
+            let range = "above 0 and below 1, the first at most the last";
+            return Err(OptionError { option: "alpha", value, range });
+        }
+        let logit = |share: f64| (share / (1.0 - share)).ln();
+        Ok(with_unit_ranges(Arc::new(Leaky {}), vec![Some((logit(first), logit(last)))]))
+    }
+
+    /// Units that begin with time constants between these two at steps of `dt`: alpha = e^(-dt/tau).
+    ///
+    /// # Errors
+    /// If dt or tau is not a positive number, or the first is above the last.
+    pub fn with_time_constants(dt: f64, first: f64, last: f64) -> Result<Arc<dyn Cell>, OptionError> {
+        let share = |tau| LeakyFixed::with_time_constant(dt, tau).map(|cell| cell.alpha);
+        Leaky::with_shares(share(first)?, share(last)?)
     }
 }

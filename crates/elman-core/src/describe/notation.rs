@@ -4,6 +4,7 @@
 //! cell has one although a deck leaves it out, and sums keep the order in which the cell is written.
 
 use super::math::Accent;
+use crate::cells;
 use core::fmt;
 use core::str::FromStr;
 
@@ -71,7 +72,11 @@ impl Notation {
     }
 
     fn entry(self, cell: &str) -> Option<&'static Table> {
-        TABLES.iter().find(|t| t.notation == self && t.cell == cell)
+        // A preset has the letters of the cell that it sets; its name may have options behind it.
+        let file = |name: &str| cells::find(name.split(':').next().unwrap_or(name)).map(|entry| entry.file);
+        TABLES
+            .iter()
+            .find(|t| t.notation == self && (t.cell == cell || file(cell).is_some_and(|f| file(t.cell) == Some(f))))
     }
 
     /// The letters for a cell.
@@ -179,6 +184,8 @@ const OURS: Table = Table {
 
 const NO_BIAS: &str = "The deck leaves the biases out.";
 const OSLO_Y: &str = "The deck also feeds back the output, W y^{t-1}; this cell does not.";
+
+const OSLO_F: &str = "The deck leaves f of y^t = f(s^t) open; V_y and b_y are ours.";
 
 /// A table in the letters of one deck for each cell that it has.
 const TABLES: &[Table] = &[
@@ -308,6 +315,65 @@ const TABLES: &[Table] = &[
         subs: &[("g", "r")],
         matrices: Matrices::BySource(&[("x", "U"), ("h", "V")]),
         note: OSLO_Y,
+        ..OURS
+    },
+    Table {
+        notation: Notation::Oslo,
+        cell: "output-feedback",
+        time: TimeMark::Sup,
+        subs: &[("s", "")],
+        matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W")]),
+        note: OSLO_F,
+        ..OURS
+    },
+    Table {
+        notation: Notation::Oslo,
+        cell: "residual",
+        time: TimeMark::Sup,
+        matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W")]),
+        note: OSLO_F,
+        ..OURS
+    },
+    Table {
+        notation: Notation::Oslo,
+        cell: "residual-before",
+        time: TimeMark::Sup,
+        matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W")]),
+        note: OSLO_F,
+        ..OURS
+    },
+    Table {
+        notation: Notation::Oslo,
+        cell: "residual-input-gate",
+        time: TimeMark::Sup,
+        matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W")]),
+        note: OSLO_F,
+        ..OURS
+    },
+    Table {
+        notation: Notation::Oslo,
+        cell: "residual-forget-gate",
+        time: TimeMark::Sup,
+        matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W")]),
+        note: OSLO_F,
+        ..OURS
+    },
+    Table {
+        notation: Notation::Oslo,
+        cell: "residual-output-gate",
+        time: TimeMark::Sup,
+        names: &[("m", "-s")],
+        matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W"), ("m", "V")]),
+        note: OSLO_F,
+        ..OURS
+    },
+    Table {
+        notation: Notation::Oslo,
+        cell: "lstm-output-feedback",
+        time: TimeMark::Sup,
+        names: &[("m", "-s")],
+        matrices: Matrices::BySource(&[("x", "U"), ("y", "W"), ("m", "V")]),
+        note: OSLO_F,
         ..OURS
     },
 ];

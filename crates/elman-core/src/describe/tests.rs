@@ -203,6 +203,24 @@ fn oslo() {
     // r^t = a(U_r x^t + V_r s̄^{t-1} + b_r); s^t = f^t ⊙ s^{t-1} + i^t ⊙ r^t; s̄^t = o^t ⊙ a(s^t)
     assert_eq!(lstm[2], "r^t = tanh(U_r x^t + V_r s\u{304}^{t-1} + b_r)");
     assert_eq!(lstm[4..], ["s^t = f^t ⊙ s^{t-1} + i^t ⊙ r^t", "s\u{304}^t = o^t ⊙ tanh(s^t)"]);
+    // The rungs of its ladder, each with W y^{t-1}.
+    let first = "r^t = tanh(U_r x^t + V_r s^{t-1} + W_r y^{t-1} + b_r)";
+    for rung in ["residual", "residual-input-gate", "residual-forget-gate", "residual-output-gate"] {
+        assert_eq!(forward(rung, Notation::Oslo)[0], first, "{rung}");
+    }
+    let slide = forward("residual-output-gate", Notation::Oslo);
+    assert_eq!(slide[3], "o^t = σ(U_o x^t + V_o s^{t-1} + W_o y^{t-1} + b_o)");
+    assert_eq!(slide[5], "s\u{304}^t = o^t ⊙ tanh(s^t)");
+    let whole = forward("lstm-output-feedback", Notation::Oslo);
+    assert_eq!(whole[3], "o^t = σ(U_o x^t + V_o s\u{304}^{t-1} + W_o y^{t-1} + b_o)");
+    assert_eq!(forward("output-feedback", Notation::Oslo)[0], "s^t = tanh(U x^t + V s^{t-1} + W y^{t-1} + b)");
+}
+
+#[test]
+fn presets_have_the_letters_of_their_cell() {
+    assert_eq!(forward("elman-relu", Notation::Oslo), ["s^t = relu(U x^t + V s^{t-1} + b)"]);
+    assert!(Notation::of_cell("lstm-np").contains(&Notation::Jhu));
+    assert!(Notation::of_cell("elman:activation=sin").contains(&Notation::Uts));
 }
 
 #[test]

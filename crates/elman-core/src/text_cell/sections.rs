@@ -70,7 +70,8 @@ pub(super) fn split(text: &str) -> Result<Sections, TextCellError> {
     while lines.next_if(|(_, line)| line.trim().is_empty()).is_some() {}
     let Some((number, first)) = lines.next() else { return Err(begin.error(Problem::Empty)) };
     let name = first.trim();
-    let word = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    // The last three are in the names of cells with options.
+    let word = |c: char| c.is_alphanumeric() || "-_.:=,".contains(c);
     if heading(name).is_some() || !name.chars().all(word) || name.chars().count() > 64 {
         let line = name.chars().take(40).collect();
         return Err(At { line: number, column: 1 }.error(Problem::Name { line }));

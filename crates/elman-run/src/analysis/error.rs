@@ -4,14 +4,14 @@
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AnalysisError {
-    /// The text is too short for the question.
+    /// The text or series is too short for the question. A text has a step less than characters.
     #[error(
-        "the text has {found} characters, this needs at least {least}; give a longer text, or look back over fewer steps"
+        "the text or series has {found} steps, this needs at least {least}; give a longer one, or look back over fewer steps"
     )]
     TooShort {
-        /// Characters that there are.
+        /// Steps that there are.
         found: usize,
-        /// Characters that it takes.
+        /// Steps that it takes.
         least: usize,
     },
     /// A number of lags, ends or positions is zero.
@@ -25,6 +25,12 @@ pub enum AnalysisError {
     Feeds {
         /// The cell.
         cell: String,
+    },
+    /// Numbers do not fit each other.
+    #[error("{what}")]
+    Shape {
+        /// Which, and how.
+        what: String,
     },
     /// A parameter or a result is not a finite number.
     #[error("the model's numbers are not finite; it was damaged in training: use an earlier checkpoint")]

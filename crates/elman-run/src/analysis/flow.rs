@@ -1,6 +1,7 @@
 //! How much gradient arrives how far back: ‖∂L_j/∂s_k‖ by the lag j - k, and ∂L/∂W split by lag.
 
-use super::network::{Network, Path, StatePart, dot, norm};
+use super::network::{Network, StatePart, dot, norm};
+use super::path::Path;
 use super::sweep::Sweep;
 use super::{AnalysisError, network};
 use elman_core::engine::Engine;
@@ -102,7 +103,7 @@ impl Flow {
         }
         // A loss at step j has j steps before it, and the state before the first.
         if path.steps() < lags {
-            return Err(AnalysisError::TooShort { found: path.ids().len(), least: lags + 1 });
+            return Err(AnalysisError::TooShort { found: path.steps(), least: lags });
         }
         Flow::from_ends(network, path, engine, path.spread(lags - 1, ends), lags)
     }
@@ -114,6 +115,27 @@ impl Flow {
     /// A result is not finite.
     pub fn through_all(network: &Network, path: &Path, engine: &Arc<Engine>) -> Result<Flow, AnalysisError> {
         Flow::from_ends(network, path, engine, (0..path.steps()).collect(), path.steps())
+    }
+
+    /// From the loss of step `j` alone, back over `lags` steps: a row of the double sum, path by path.
+    ///
+    /// # Errors
+    /// There is no such step, no lag, or more lags than steps up to `j`; a result is not finite.
+    pub fn of_loss(
+        network: &Network,
+        path: &Path,
+        engine: &Arc<Engine>,
+        j: usize,
+        lags: usize,
+    ) -> Result<Flow, AnalysisError> {
+        if lags == 0 {
+            return Err(AnalysisError::Zero { what: "the number of lags" });
+        }
+        let needed = lags.max(j + 1);
+        if needed > path.steps() || lags > j + 1 {
+            return Err(AnalysisError::TooShort { found: path.steps().min(j + 1), least: needed });
+        }
+        Flow::from_ends(network, path, engine, vec![j], lags)
     }
 
     /// From these losses; one that is nearer to the beginning than `lags` steps ends there.
@@ -178,13 +200,13 @@ impl Flow {
     }
 }
 
-/// Name and length of every parameter: each layer's, then the embedding.
+/// Name and length of every parameter: each layer's, then the embedding if there is one.
 fn names(network: &Network) -> Vec<(String, usize)> {
     let layer = |(k, l): (usize, &network::NetworkLayer)| {
         l.layer.parameters().iter().map(|p| (format!("{}_l{k}", p.name), p.len())).collect::<Vec<_>>()
     };
     let mut names: Vec<(String, usize)> = network.layers().iter().enumerate().flat_map(layer).collect();
-    names.push(("embedding.weight".into(), network.embedding().len()));
+    names.extend(network.is_of_tokens().then(|| ("embedding.weight".into(), network.embedding().len())));
     names
 }
 
@@ -207,7 +229,7 @@ fn sweep(
     let loss = std::cell::Cell::new(0.0);
     let from_losses = |y: &[f64]| -> Vec<f64> {
         let rows = y.chunks(width).zip(&ends).flat_map(|(y, &j)| {
-            let (nats, d_y) = network.loss(y, path.ids()[j + 1]);
+            let (nats, d_y) = path.loss(network, j, y);
             loss.set(loss.get() + nats * share);
             d_y
         });
@@ -225,13 +247,15 @@ fn sweep(
         sweep.step(&times, (lag == 0).then_some(&from_losses as _), &mut d_state);
         let mut gradients: Vec<Vec<f64>> =
             sweep.gradients.iter().flat_map(|g| &g.params).map(|g| g.iter().map(|x| x * share).collect()).collect();
-        let mut embedding = vec![0.0; network.embedding().len()];
-        let input = network.embedding().len() / network.vocabulary();
-        for (&t, d_x) in times.iter().zip(sweep.gradients[0].input.chunks(input)) {
-            let row = &mut embedding[path.ids()[t] as usize * input..][..input];
-            row.iter_mut().zip(d_x).for_each(|(sum, d)| *sum += d * share);
+        if network.is_of_tokens() {
+            let mut embedding = vec![0.0; network.embedding().len()];
+            let input = network.embedding().len() / network.vocabulary();
+            for (&t, d_x) in times.iter().zip(sweep.gradients[0].input.chunks(input)) {
+                let row = &mut embedding[path.ids()[t] as usize * input..][..input];
+                row.iter_mut().zip(d_x).for_each(|(sum, d)| *sum += d * share);
+            }
+            gradients.push(embedding);
         }
-        gradients.push(embedding);
         see(lag, times.len(), &d_state, &gradients);
     }
     loss.get()

@@ -2,7 +2,8 @@
 
 use super::AnalysisError;
 use super::linear::orthonormalise;
-use super::network::{Network, Path};
+use super::network::Network;
+use super::path::Path;
 use super::product::{rows, set_rows, without_direction};
 use super::sweep::Sweep;
 use elman_core::engine::Engine;
@@ -34,7 +35,7 @@ impl Lyapunov {
             return Err(AnalysisError::Zero { what: "the number of exponents" });
         }
         if path.steps() <= TURN {
-            return Err(AnalysisError::TooShort { found: path.ids().len(), least: TURN + 2 });
+            return Err(AnalysisError::TooShort { found: path.steps(), least: TURN + 1 });
         }
         let width = network.state_width();
         let count = count.min(width);

@@ -1,5 +1,6 @@
 //! Looking into a trained model: where the gradient goes on its way back through time, what gates and states do over a text, and what
-//! each way to train costs. Numbers only; nothing is drawn here.
+//! each way to train costs; of a model of characters or words over a text, or of a network of numbers over a series ([`Path::series`]). Numbers only;
+//! nothing is drawn here.
 //!
 //! Everything is computed in f64 by the engine that trains, one step at a time, so that it holds for every cell and every stack of
 //! layers: no derivative is written by hand. L_j is the loss of the prediction that step j makes, s_k the state that step k hands to
@@ -25,6 +26,7 @@ pub mod lyapunov;
 pub mod matrices;
 pub mod network;
 pub mod npz;
+pub mod path;
 pub mod product;
 mod sweep;
 pub mod trace;
@@ -37,7 +39,8 @@ pub use flow::{Flow, FlowSettings, ParameterFlow, StateFlow};
 pub use gates::{Feature, Saturation, Selective, features, most_selective};
 pub use lyapunov::Lyapunov;
 pub use matrices::{RecurrentMatrix, recurrent_matrices};
-pub use network::{Network, Path};
+pub use network::{Network, NetworkLayer};
+pub use path::Path;
 pub use product::{Products, geometric_lags};
 pub use trace::{Nature, Series, Trace};
 pub use unfold::{Scanned, Unfolded, bptt, bptt_over, from_targets, scanned};

@@ -1,10 +1,8 @@
-//! A model in f64, and the path of a text through its states.
+//! A network in f64: a model of characters or words, or layers and a readout for numbers.
 
 use super::AnalysisError;
 use crate::Model;
 use elman_core::Layer;
-use elman_core::engine::{Engine, StepInput, Stepper};
-use std::sync::Arc;
 
 /// One layer with its parameters in the order of [`Layer::parameters`].
 #[derive(Clone, Debug)]
@@ -36,7 +34,7 @@ pub struct StatePart {
 /// By layer and carried value.
 pub type State = Vec<Vec<Vec<f64>>>;
 
-/// A model with its numbers in f64: embedding, stack, readout.
+/// A model with its numbers in f64: embedding, stack, readout. A network of numbers has no embedding.
 #[derive(Clone, Debug)]
 pub struct Network {
     layers: Vec<NetworkLayer>,
@@ -64,11 +62,6 @@ impl Network {
                 parameters: l.parameters.iter().map(|p| wide(p)).collect(),
             })
             .collect();
-        for l in &layers {
-            if l.layer.stages().iter().any(|stage| stage.feeds > 0) {
-                return Err(AnalysisError::Feeds { cell: l.layer.cell().spec().name.to_string() });
-            }
-        }
         let initial = layers.iter().enumerate().map(|(k, l)| match model.initial_state(k) {
             Some(state) => state.into_iter().map(wide).collect(),
             None => l.layer.state_widths().into_iter().map(|w| vec![0.0; w]).collect(),
@@ -80,12 +73,66 @@ impl Network {
             readout_bias: wide(model.readout_bias()),
             layers,
         };
-        let parameters = network.layers.iter().flat_map(|l| &l.parameters).flatten();
-        let others = [&network.embedding, &network.readout_weight, &network.readout_bias];
+        network.checked()
+    }
+
+    /// A network that reads and predicts numbers: layers, and a readout to K numbers, W y + b with a weight (K, P) and a bias (K). The state before
+    /// the first step is zero, the loss [`Path::series`]'s.
+    ///
+    /// # Errors
+    /// There is no layer, shapes do not fit each other, a parameter is not finite, or a cell has feeds.
+    pub fn of_numbers(
+        layers: Vec<NetworkLayer>,
+        readout_weight: Vec<f64>,
+        readout_bias: Vec<f64>,
+    ) -> Result<Network, AnalysisError> {
+        let wrong = |what: String| Err(AnalysisError::Shape { what });
+        let Some(last) = layers.last() else { return wrong("there is no layer".into()) };
+        for (k, l) in layers.iter().enumerate() {
+            let want: Vec<usize> = l.layer.parameters().iter().map(|p| p.len()).collect();
+            let found: Vec<usize> = l.parameters.iter().map(Vec::len).collect();
+            if found != want {
+                return wrong(format!("the parameters of layer {k} have {found:?} numbers, its cell's {want:?}"));
+            }
+            if let Some(below) = k.checked_sub(1).map(|k| layers[k].layer.output_width())
+                && below != l.layer.sizes().input
+            {
+                return wrong(format!(
+                    "layer {k} reads {} numbers, the one below puts out {below}",
+                    l.layer.sizes().input
+                ));
+            }
+        }
+        let (outputs, width) = (readout_bias.len(), last.layer.output_width());
+        if outputs == 0 || readout_weight.len() != outputs * width {
+            let found = readout_weight.len();
+            return wrong(format!(
+                "the readout has {found} weights and {outputs} biases for outputs of {width} numbers"
+            ));
+        }
+        let zero = |l: &NetworkLayer| l.layer.state_widths().into_iter().map(|w| vec![0.0; w]).collect();
+        let initial = layers.iter().map(zero).collect();
+        Network { layers, embedding: Vec::new(), readout_weight, readout_bias, initial }.checked()
+    }
+
+    /// The network, if all of it can be looked into.
+    fn checked(self) -> Result<Network, AnalysisError> {
+        for l in &self.layers {
+            if l.layer.stages().iter().any(|stage| stage.feeds > 0) {
+                return Err(AnalysisError::Feeds { cell: l.layer.cell().spec().name.to_string() });
+            }
+        }
+        let parameters = self.layers.iter().flat_map(|l| &l.parameters).flatten();
+        let others = [&self.embedding, &self.readout_weight, &self.readout_bias];
         if !parameters.chain(others.into_iter().flatten()).all(|x| x.is_finite()) {
             return Err(AnalysisError::NotFinite);
         }
-        Ok(network)
+        Ok(self)
+    }
+
+    /// Whether it reads characters or words; else it reads numbers.
+    pub fn is_of_tokens(&self) -> bool {
+        !self.embedding.is_empty()
     }
 
     /// The layers, first to last.
@@ -93,7 +140,7 @@ impl Network {
         &self.layers
     }
 
-    /// The embedding table (V, E).
+    /// The embedding table (V, E); empty in a network of numbers.
     pub fn embedding(&self) -> &[f64] {
         &self.embedding
     }
@@ -108,7 +155,7 @@ impl Network {
         &self.readout_bias
     }
 
-    /// V, the number of tokens.
+    /// V, the number of tokens; K, how many numbers are predicted.
     pub fn vocabulary(&self) -> usize {
         self.readout_bias.len()
     }
@@ -155,13 +202,25 @@ impl Network {
         let logits = self.logits(y);
         let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = logits.iter().map(|l| (l - max).exp()).sum();
-        let mut d_y = vec![0.0; y.len()];
-        for (v, logit) in logits.iter().enumerate() {
-            let d = (logit - max).exp() / sum - f64::from(u8::from(v == target as usize));
-            let row = &self.readout_weight[v * y.len()..][..y.len()];
+        let d = logits.iter().enumerate();
+        let d: Vec<f64> = d.map(|(v, l)| (l - max).exp() / sum - f64::from(u8::from(v == target as usize))).collect();
+        (sum.ln() - (logits[target as usize] - max), self.through_readout(&d))
+    }
+
+    /// ½ Σ (W y + b - target)² for the output y, and its gradient by y.
+    pub fn squared_error(&self, y: &[f64], target: &[f64]) -> (f64, Vec<f64>) {
+        let d: Vec<f64> = self.logits(y).iter().zip(target).map(|(got, want)| got - want).collect();
+        (0.5 * dot(&d, &d), self.through_readout(&d))
+    }
+
+    /// Wᵀ d.
+    fn through_readout(&self, d: &[f64]) -> Vec<f64> {
+        let width = self.output_width();
+        let mut d_y = vec![0.0; width];
+        for (d, row) in d.iter().zip(self.readout_weight.chunks_exact(width)) {
             d_y.iter_mut().zip(row).for_each(|(d_y, w)| *d_y += d * w);
         }
-        (sum.ln() - (logits[target as usize] - max), d_y)
+        d_y
     }
 }
 
@@ -173,66 +232,4 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
 /// √Σ a².
 pub(super) fn norm(a: &[f64]) -> f64 {
     dot(a, a).sqrt()
-}
-
-/// A text on its way through a network: the state before every step, and after the last.
-#[derive(Clone, Debug)]
-pub struct Path {
-    ids: Vec<u32>,
-    /// One more than there are steps.
-    states: Vec<State>,
-}
-
-impl Path {
-    /// Runs the tokens from the initial state. The last of them is only a target: a text of N tokens has N - 1 steps.
-    ///
-    /// # Errors
-    /// There are fewer than two tokens.
-    ///
-    /// # Panics
-    /// If an id is not below V.
-    pub fn new(network: &Network, engine: &Arc<Engine>, ids: &[u32]) -> Result<Path, AnalysisError> {
-        if ids.len() < 2 {
-            return Err(AnalysisError::TooShort { found: ids.len(), least: 2 });
-        }
-        let mut steppers: Vec<Stepper<f64>> = Vec::new();
-        for (l, initial) in network.layers.iter().zip(&network.initial) {
-            let mut stepper = Stepper::new(engine, &l.layer, &l.slices(), 1, None);
-            stepper.set_state(&initial.iter().map(Vec::as_slice).collect::<Vec<_>>());
-            steppers.push(stepper);
-        }
-        let mut states = vec![network.initial.clone()];
-        for &id in &ids[..ids.len() - 1] {
-            let mut x = network.embed(id).to_vec();
-            for stepper in &mut steppers {
-                x = stepper.step(StepInput::Dense(&x)).to_vec();
-            }
-            states.push(steppers.iter().map(Stepper::state).collect());
-        }
-        Ok(Path { ids: ids.to_vec(), states })
-    }
-
-    /// The tokens.
-    pub fn ids(&self) -> &[u32] {
-        &self.ids
-    }
-
-    /// Number of steps.
-    pub fn steps(&self) -> usize {
-        self.ids.len() - 1
-    }
-
-    /// The state before step `t`; for t = [`steps`](Path::steps) the last.
-    pub fn state(&self, t: usize) -> &State {
-        &self.states[t]
-    }
-
-    /// `count` steps spread evenly over `first..steps`, the last step among them; all where there are fewer.
-    pub fn spread(&self, first: usize, count: usize) -> Vec<usize> {
-        let all = self.steps().saturating_sub(first);
-        if count >= all {
-            return (first..self.steps()).collect();
-        }
-        (1..=count).map(|i| first + i * all / count - 1).collect()
-    }
 }

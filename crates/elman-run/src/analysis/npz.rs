@@ -159,4 +159,19 @@ mod tests {
         }
         assert_eq!(at, end);
     }
+
+    /// What NumPy 2.4 has saved of an array: the same but for blanks, of which it leaves more for an array that grows.
+    #[test]
+    fn arrays_are_as_numpy_writes_them() {
+        let numpy = include_bytes!("../../tests/numpy.npy");
+        let values = vec![1.0, -2.0, 0.5, 3.0, 4.0, f32::MIN_POSITIVE];
+        let own = npy(&Tensor { name: "a".into(), shape: vec![2, 3], values });
+        let parts = |file: &[u8]| {
+            let len = u16::from_le_bytes([file[8], file[9]]) as usize;
+            let header = std::str::from_utf8(&file[10..10 + len]).unwrap();
+            assert!(header.ends_with('\n') && (10 + len).is_multiple_of(64));
+            (file[..8].to_vec(), header.trim_end().to_string(), file[10 + len..].to_vec())
+        };
+        assert_eq!(parts(&own), parts(numpy));
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::AnalysisError;
 use super::linear::{orthonormalise, singular_values};
-use super::network::{Network, Path, State};
+use super::network::{Network, State};
+use super::path::Path;
 use super::sweep::Sweep;
 use elman_core::engine::Engine;
 use std::sync::Arc;
@@ -86,7 +87,7 @@ impl Products {
             return Err(AnalysisError::Zero { what: if ends == 0 { "the number of ends" } else { "a lag" } });
         }
         if path.steps() < last {
-            return Err(AnalysisError::TooShort { found: path.ids().len(), least: last + 1 });
+            return Err(AnalysisError::TooShort { found: path.steps(), least: last });
         }
         let width = network.state_width();
         let ends = path.spread(last - 1, ends);

@@ -2,7 +2,8 @@
 //!
 //! Backward over time is this step again and again, with the state that was there at that time and the gradient that came so far.
 
-use super::network::{Network, Path, State};
+use super::network::{Network, State};
+use super::path::Path;
 use elman_core::engine::{Engine, Gradients, Input, Output, Sequence, Workspace};
 use std::sync::Arc;
 
@@ -46,7 +47,7 @@ impl<'a> Sweep<'a> {
     /// state before it. What each layer's parameters and input get, summed over rows, is in `gradients`.
     pub fn step(&mut self, times: &[usize], d_y: Option<LossGradient>, d_state: &mut State) {
         let rows = times.len();
-        let mut x: Vec<f64> = times.iter().flat_map(|&t| self.network.embed(self.path.ids()[t]).to_vec()).collect();
+        let mut x: Vec<f64> = times.iter().flat_map(|&t| self.path.input(self.network, t).to_vec()).collect();
         let mut inputs = Vec::new();
         let mut states = Vec::new();
         for (k, l) in self.network.layers().iter().enumerate() {

@@ -4,7 +4,8 @@
 //! unit by unit, and every name is written down.
 
 use super::AnalysisError;
-use super::network::{Network, NetworkLayer, Path};
+use super::network::{Network, NetworkLayer};
+use super::path::Path;
 use elman_core::algebra::expression::{Node, StageGraph};
 use elman_core::cell::{NORMALISER_EPSILON, Normaliser};
 use elman_core::layer::{Place, Role};
@@ -58,7 +59,7 @@ impl Trace {
     /// A value is not finite.
     pub fn new(network: &Network, path: &Path) -> Result<Trace, AnalysisError> {
         let steps = path.steps();
-        let mut input: Vec<Vec<f64>> = path.ids()[..steps].iter().map(|&id| network.embed(id).to_vec()).collect();
+        let mut input: Vec<Vec<f64>> = (0..steps).map(|t| path.input(network, t).to_vec()).collect();
         let mut series: Vec<Series> = Vec::new();
         for (k, l) in network.layers().iter().enumerate() {
             let graphs: Vec<StageGraph> =

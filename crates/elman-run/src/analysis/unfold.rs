@@ -7,7 +7,8 @@
 
 use super::AnalysisError;
 use super::cost::feeds_back_its_output;
-use super::network::{Network, Path, State};
+use super::network::{Network, State};
+use super::path::Path;
 use elman_core::engine::{Engine, Gradients, Input, Output, Scan, Sequence, Workspace, reference};
 use std::ops::Range;
 use std::sync::Arc;
@@ -164,7 +165,7 @@ impl Unfolded {
         let (mut befores, mut inputs, mut outputs): (Vec<State>, Vec<Vec<Vec<f64>>>, Vec<f64>) = Default::default();
         for (t, copy) in copies.iter().enumerate() {
             befores.push(state.clone());
-            let mut x = network.embed(path.ids()[t]).to_vec();
+            let mut x = path.input(network, t).to_vec();
             let mut step_inputs = Vec::new();
             for (k, l) in layers.iter().enumerate() {
                 let params: Vec<&[f64]> = copy[k].iter().map(Vec::as_slice).collect();
@@ -218,21 +219,21 @@ impl Unfolded {
 fn check(path: &Path, steps: &Range<usize>) -> Result<(), AnalysisError> {
     match steps.len() {
         0 => Err(AnalysisError::Zero { what: "the number of steps" }),
-        _ if steps.end > path.steps() => Err(AnalysisError::TooShort { found: path.ids().len(), least: steps.end + 1 }),
+        _ if steps.end > path.steps() => Err(AnalysisError::TooShort { found: path.steps(), least: steps.end }),
         _ => Ok(()),
     }
 }
 
 /// The inputs of the first layer (steps, E).
 fn embedded(network: &Network, path: &Path, steps: &Range<usize>) -> Vec<f64> {
-    path.ids()[steps.clone()].iter().flat_map(|&id| network.embed(id).to_vec()).collect()
+    steps.clone().flat_map(|t| path.input(network, t).to_vec()).collect()
 }
 
 /// Mean loss of the outputs (steps, P) and its gradient by them.
 fn losses(network: &Network, path: &Path, outputs: &[f64], steps: &Range<usize>) -> (f64, Vec<f64>) {
     let (mut loss, mut d) = (0.0, Vec::with_capacity(outputs.len()));
-    for (y, &target) in outputs.chunks(network.output_width()).zip(&path.ids()[steps.start + 1..]) {
-        let (nats, d_y) = network.loss(y, target);
+    for (y, t) in outputs.chunks(network.output_width()).zip(steps.clone()) {
+        let (nats, d_y) = path.loss(network, t, y);
         loss += nats / steps.len() as f64;
         d.extend(d_y.iter().map(|d| d / steps.len() as f64));
     }

@@ -3,10 +3,12 @@
 //! The numbers are [`elman_run::analysis`]'s; here the run, its text and its network before training are found, and what comes out is
 //! written.
 
+mod double_sum;
 mod figure;
 pub(crate) use figure::escaped;
 mod json;
 mod page;
+mod product;
 mod report;
 mod sections;
 #[cfg(test)]
@@ -18,6 +20,7 @@ use crate::language_model::network;
 use crate::observer::asked;
 use crate::tasks::{self, Evaluation, Report, Task};
 use crate::{Error, Silent, Stop};
+use double_sum::Paths;
 use elman_core::engine::Engine;
 use elman_run::analysis::{
     AnalysisError, Feature, Flow, FlowSettings, Lyapunov, Network, Path as TextPath, Products, RecurrentMatrix,
@@ -32,14 +35,12 @@ use timing::{RealTime, Timed};
 pub const LENGTH: usize = 1000;
 /// The most: every state of every step is kept.
 pub const MAX_LENGTH: usize = 100_000;
-/// Lags that the gradient is followed back, at most.
-const LAGS: usize = 100;
+/// Lags that the gradient is followed back where nothing else is asked for: the same whatever window the run learnt with, so that runs compare.
+pub const LAGS: usize = 64;
 /// Of larger states the Jacobian product is estimated: the whole takes a row of a backward pass for each of their numbers.
 const MAX_STATE: usize = 512;
 /// Rows of the estimate.
 const SAMPLE: usize = 128;
-/// Lags of the Jacobian product, at most.
-const PRODUCT_LAGS: usize = 64;
 /// Of larger matrices eigenvalues are left out.
 const MAX_MATRIX: usize = 512;
 /// Steps of the unfolded network: its copies of the weights are all in memory.
@@ -54,6 +55,8 @@ pub struct Options<'a> {
     pub data: Option<PathBuf>,
     /// Characters to read from its beginning; none: [`LENGTH`], or all of a shorter text.
     pub length: Option<usize>,
+    /// Lags that the gradient is followed back; none: [`LAGS`], or half of the steps of a shorter text.
+    pub lags: Option<usize>,
     /// Where report.html and report.json go; none: `inspect` in the run's directory.
     pub out: Option<PathBuf>,
     /// A file for every state and gate instead of the report.
@@ -101,6 +104,7 @@ struct Findings {
     features: Vec<Feature>,
     selective: Vec<Selective>,
     unfolding: Unfolding,
+    paths: Paths,
     timed: Vec<Timed>,
     real_time: Result<RealTime, String>,
 }
@@ -149,13 +153,14 @@ pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error
         return export(file, &trace, &ids, &symbols);
     }
     let steps = ids.len() - 1;
+    let lags = lags(options.lags, steps)?;
     let subject = Subject {
         run: options.dir.display().to_string(),
         model: path.display().to_string(),
         data: name,
         unit: model.vocabulary().unit(),
         symbols,
-        lags: evaluation.settings.size("seq-len").min(LAGS).min(steps.div_ceil(2)).max(1),
+        lags,
         window: evaluation.settings.size("seq-len"),
     };
     let untrained = network::untrained(&model, &evaluation.settings)?;
@@ -172,6 +177,18 @@ pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error
     report.text += &format!("report: {}\nnumbers: {}\n", html.display(), json.display());
     report.json.insert("report".into(), html.display().to_string().into());
     Ok(report)
+}
+
+/// Lags to follow back over so many steps.
+fn lags(asked: Option<usize>, steps: usize) -> Result<usize, Error> {
+    let most = steps.div_ceil(2);
+    match asked {
+        None => Ok(LAGS.min(most)),
+        Some(lags) if (1..=most).contains(&lags) => Ok(lags),
+        Some(lags) => Err(Error::Usage(format!(
+            "--lags: it is {lags}; it must be from 1 to {most}, half of the steps that are read (--length)"
+        ))),
+    }
 }
 
 /// The text that the run learnt from, and where its held-out part begins.
@@ -254,6 +271,7 @@ fn measure(
     let before = Network::new(untrained)?;
     let before_path = TextPath::new(&before, engine, ids)?;
     let untrained = measured(&before, &before_path, engine, subject.lags)?;
+    let paths = Paths::new(&network, &path, engine)?;
     next("gates and states")?;
     let trace = Trace::new(&network, &path)?;
     let features = features(&subject.symbols);
@@ -278,6 +296,7 @@ fn measure(
         features,
         selective,
         unfolding,
+        paths,
         timed,
         real_time,
     })
@@ -285,18 +304,14 @@ fn measure(
 
 fn measured(network: &Network, path: &TextPath, engine: &Arc<Engine>, lags: usize) -> Result<Measured, Error> {
     let flow = Flow::new(network, path, engine, FlowSettings { lags, ends: FlowSettings::default().ends })?;
-    let product_lags = geometric_lags(lags.min(PRODUCT_LAGS));
+    let product_lags = geometric_lags(lags);
     let products = match network.state_width() <= MAX_STATE {
         true => Products::new(network, path, engine, &product_lags, 2)?,
         false => Products::sampled(network, path, engine, &product_lags, 2, SAMPLE)?,
     };
     let verdict = Verdict::new(&products.lags, &products.largest());
     // Three hundred steps are long enough for a mean, and short enough to wait for.
-    let end = path.ids().len().min(320);
-    let lyapunov = match TextPath::new(network, engine, &path.ids()[..end]) {
-        Ok(short) => Lyapunov::new(network, &short, engine, 16).ok(),
-        Err(_) => None,
-    };
+    let lyapunov = Lyapunov::new(network, &path.beginning(path.steps().min(320)), engine, 16).ok();
     Ok(Measured { flow, products, verdict, lyapunov, matrices: recurrent_matrices(network, MAX_MATRIX) })
 }
 

@@ -1,7 +1,7 @@
 //! The report in words: its page, and the lines on the terminal.
 
 use super::page::Page;
-use super::{Findings, sections};
+use super::{Findings, double_sum, product, sections};
 
 /// The whole page.
 pub fn page(findings: &Findings) -> String {
@@ -11,9 +11,9 @@ pub fn page(findings: &Findings) -> String {
         findings.subject.run, findings.config.layers, findings.config.hidden
     ));
     sections::overview(&mut page, findings);
-    sections::product(&mut page, findings);
+    product::product(&mut page, findings);
     sections::flow(&mut page, findings);
-    sections::double_sum(&mut page, findings);
+    double_sum::double_sum(&mut page, findings);
     sections::matrices(&mut page, findings);
     sections::gates(&mut page, findings);
     sections::units(&mut page, findings);

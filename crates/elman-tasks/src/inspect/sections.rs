@@ -2,18 +2,18 @@
 
 use super::figure::{self, Curve, Points, Scale};
 use super::page::Page;
-use super::{Findings, MAX_MATRIX, Measured};
-use elman_run::analysis::{Flow, Products, Saturation, StateFlow, Verdict, costs, linear};
+use super::{Findings, MAX_MATRIX};
+use elman_run::analysis::{Flow, Saturation, StateFlow, Verdict, costs};
 
-/// Below this part of the largest a singular value is rounding.
-const RESOLVED: f64 = 1e-13;
 /// Characters of a heat map.
 const SHOWN: usize = 100;
 /// Units of a heat map.
 const UNITS: usize = 12;
+/// Points of a gate: of wider ones units are left out evenly, so that the page stays small.
+const POINTS: usize = 1000;
 
 /// A small or large number.
-fn number(x: f64) -> String {
+pub fn number(x: f64) -> String {
     if x == 0.0 || (1e-3..1e5).contains(&x.abs()) { format!("{x:.4}") } else { format!("{x:.2e}") }
 }
 
@@ -53,114 +53,6 @@ pub fn overview(page: &mut Page, findings: &Findings) {
     page.paragraph(
         "Everything is computed in 64 bits by the engine that trains, through the equations of the cell. “Before training” is the \
          same network drawn again from the run's seed. The loss is the mean over the positions from which gradients are followed back.",
-    );
-}
-
-pub fn product(page: &mut Page, findings: &Findings) {
-    page.section("product", "The Jacobian product: does the gradient vanish or explode?");
-    let (trained, untrained) = (&findings.trained, &findings.untrained);
-    product_figure(page, &trained.products, &untrained.products);
-    if let Some(rows) = trained.products.sampled {
-        page.note(
-            "Estimated",
-            &format!(
-                "The state has {} numbers: {rows} directions were drawn instead of all. The largest singular value may come out too \
-                 large by a factor of up to {:.1}.",
-                trained.products.width,
-                (trained.products.width as f64 / rows as f64).sqrt()
-            ),
-        );
-    }
-    if let Some(verdict) = &trained.verdict {
-        page.verdict(verdict.kind.name(), &format!("{} {}", capital(&verdict_text(verdict)), verdict.remedy()));
-    }
-    if let Some(verdict) = &untrained.verdict {
-        page.note("Before training", &format!("{}: {}", capital(verdict.kind.name()), verdict_text(verdict)));
-    }
-    page.note(
-        "The verdict",
-        "The measured product decides, not the largest singular value of the recurrent matrix: units that are saturated, gates that \
-         close and matrices that turn what they have stretched all make a product small whose factors could be large. Below 0.001 at \
-         the longest lag it says vanishing, above 1000 at any lag exploding.",
-    );
-    page.paragraph(&lecture_example());
-    lyapunov(page, trained, untrained);
-}
-
-/// The first deck's diag(0.5, 1.5) multiplied ten times.
-fn lecture_example() -> String {
-    let mut power = vec![1.0, 0.0, 0.0, 1.0];
-    for _ in 0..10 {
-        power = linear::product(&power, &[0.5, 0.0, 0.0, 1.5], 2, 2, 2);
-    }
-    let values = linear::singular_values(&power, 2, 2);
-    format!(
-        "The lecture's example: diag(0.5, 1.5) multiplied ten times has the singular values {:.5} and {:.3}. One direction vanishes \
-         and the other explodes in the same matrix.",
-        values[1], values[0]
-    )
-}
-
-fn product_figure(page: &mut Page, now: &Products, before: &Products) {
-    let at = |p: &Products, which: fn(&[f64]) -> f64| -> Vec<(f64, f64)> {
-        p.lags.iter().zip(&p.values).map(|(&l, v)| (l as f64, which(v))).collect()
-    };
-    let largest = |v: &[f64]| v.first().copied().unwrap_or(0.0);
-    let middle = |v: &[f64]| v.get(v.len() / 2).copied().filter(|m| *m > RESOLVED * v[0]).unwrap_or(0.0);
-    let curve = |name: &str, points, colour, dashed| Curve { name: name.into(), points, band: None, dashed, colour };
-    let mut curves = vec![
-        curve("largest, trained", at(now, largest), 0, false),
-        curve("largest, before training", at(before, largest), 0, true),
-    ];
-    // A sample has another median.
-    if now.sampled.is_none() {
-        curves.push(curve("median, trained", at(now, middle), 1, false));
-        curves.push(curve("median, before training", at(before, middle), 1, true));
-    }
-    let drawn = figure::curves(
-        "fig-product",
-        "Singular values of the Jacobian product by lag",
-        &format!(
-            "Logarithmic curves. At lag {} the largest singular value is {} trained and {} before training.",
-            now.lags.last().copied().unwrap_or(0),
-            number(now.largest().last().copied().unwrap_or(0.0)),
-            number(before.largest().last().copied().unwrap_or(0.0))
-        ),
-        "lag: steps between the two states",
-        "factor",
-        &curves,
-        Some(("1: kept as it is", 1.0)),
-    );
-    match drawn {
-        Some(drawn) => page.figure(&drawn),
-        None => page.paragraph("Nothing of the state reaches the next step: every product is zero."),
-    }
-    page.note(
-        "What it shows",
-        "A small change of the state after step k changes the state after step j by the product of the Jacobians between them. Its \
-         singular values say by how much: the largest for the most sensitive direction, the median for half of all directions. The \
-         gradient goes the same way back.",
-    );
-    page.note(
-        "How to read it",
-        "A straight line is a constant factor a step. A curve that falls and then runs flat is what a cell with gates should show: \
-         most is forgotten, some directions are kept. Values below 1e-13 of the largest are rounding and not drawn.",
-    );
-}
-
-fn lyapunov(page: &mut Page, trained: &Measured, untrained: &Measured) {
-    let (Some(now), Some(before)) = (&trained.lyapunov, &untrained.lyapunov) else { return };
-    let exponent =
-        |x: Option<&f64>| x.map_or(String::new(), |x| if x.is_finite() { format!("{x:.4}") } else { "-∞".into() });
-    let rows: Vec<Vec<String>> = (0..now.exponents.len().min(5))
-        .map(|i| vec![(i + 1).to_string(), exponent(now.exponents.get(i)), exponent(before.exponents.get(i))])
-        .collect();
-    page.paragraph(&format!("The largest Lyapunov exponents, in nats a step over {} steps:", now.steps));
-    page.table(&["", "trained", "before training"], &rows);
-    page.note(
-        "How to read it",
-        "An exponent λ is the rate e^λ at which a direction grows or shrinks over the whole text. All below zero: the network forgets \
-         its beginning. Near zero: it remembers. Above zero: it is chaotic, and gradients explode.",
     );
 }
 
@@ -239,73 +131,6 @@ pub fn flow(page: &mut Page, findings: &Findings) {
     }
 }
 
-pub fn double_sum(page: &mut Page, findings: &Findings) {
-    page.section("double-sum", "The gradient of the weights, split by lag");
-    let recurrent = |flow: &Flow| {
-        let all = flow.parameters.iter().filter(|p| p.name.starts_with("weight_hh")).cloned().collect::<Vec<_>>();
-        if all.is_empty() { flow.parameters.iter().take(1).cloned().collect() } else { all }
-    };
-    let (now, before) = (recurrent(&findings.trained.flow), recurrent(&findings.untrained.flow));
-    let points = |values: &[f64]| values.iter().enumerate().map(|(lag, &v)| (lag as f64, v)).collect::<Vec<_>>();
-    let mut curves = Vec::new();
-    for (i, p) in now.iter().take(6).enumerate() {
-        curves.push(Curve {
-            name: format!("{}, trained", p.name),
-            points: points(&p.norms),
-            band: None,
-            dashed: false,
-            colour: i,
-        });
-    }
-    for (i, p) in before.iter().take(6).enumerate() {
-        curves.push(Curve {
-            name: format!("{}, before training", p.name),
-            points: points(&p.norms),
-            band: None,
-            dashed: true,
-            colour: i,
-        });
-    }
-    let drawn = figure::curves(
-        "fig-sum",
-        "Norm of each lag's part of the gradient by the recurrent weights",
-        &format!(
-            "Logarithmic curves over lags 0 to {}, one for each layer's recurrent weights.",
-            findings.subject.lags - 1
-        ),
-        "lag",
-        "‖part of ∂L/∂W‖",
-        &curves,
-        None,
-    );
-    match drawn {
-        Some(drawn) => page.figure(&drawn),
-        None => page.paragraph("The gradient by these weights is zero at every lag."),
-    }
-    page.note(
-        "What it shows",
-        "Backpropagation through time is a double sum, over the losses L_j and over the steps k at which the weights acted. Sorted by \
-         j - k it says how far back the weights are taught from. The parts of all lags add up to the whole gradient.",
-    );
-    let lags: Vec<usize> = [0, 1, 2, 5, 10, 20, 50, 99].into_iter().filter(|&l| l < findings.subject.lags).collect();
-    let mut head = vec!["back over lags 0 to".to_string()];
-    head.extend(lags.iter().map(usize::to_string));
-    let head: Vec<&str> = head.iter().map(String::as_str).collect();
-    let mut rows = Vec::new();
-    for p in &now {
-        let share = |&lag: &usize| format!("{:.0} %", 100.0 * p.shares[..=lag].iter().sum::<f64>());
-        rows.push([vec![format!("{}: share of the gradient", p.name)], lags.iter().map(share).collect()].concat());
-        let cosine = |&lag: &usize| format!("{:.3}", p.cosines[lag]);
-        rows.push([vec![format!("{}: cosine with it", p.name)], lags.iter().map(cosine).collect()].concat());
-    }
-    page.table(&head, &rows);
-    page.note(
-        "How to read it",
-        "Training that is truncated after p steps has the first lags only. A share near 100 % and a cosine near 1 mean that it loses \
-         nothing by that: more steps (--seq-len) would cost time for no other gradient.",
-    );
-}
-
 pub fn matrices(page: &mut Page, findings: &Findings) {
     page.section("matrices", "The recurrent matrices");
     let all = &findings.trained.matrices;
@@ -374,8 +199,12 @@ pub fn gates(page: &mut Page, findings: &Findings) {
         page.paragraph("The cell has no gates.");
         return;
     }
-    let pairs: Vec<Vec<(f64, f64)>> =
-        findings.saturation.iter().map(|s| s.right.iter().copied().zip(s.left.iter().copied()).collect()).collect();
+    let every = |s: &Saturation| s.left.len().div_ceil(POINTS);
+    let pairs: Vec<Vec<(f64, f64)>> = findings
+        .saturation
+        .iter()
+        .map(|s| s.right.iter().copied().zip(s.left.iter().copied()).step_by(every(s)).collect())
+        .collect();
     let name = |s: &Saturation| format!("gate {} of layer {}", s.name, s.layer);
     let groups: Vec<Points> =
         findings.saturation.iter().zip(&pairs).take(12).map(|(s, at)| Points { name: name(s), at }).collect();
@@ -397,6 +226,11 @@ pub fn gates(page: &mut Page, findings: &Findings) {
         (0.0, 1.0),
         false,
     ));
+    if let Some(most) = findings.saturation.iter().map(every).max().filter(|&every| every > 1) {
+        page.paragraph(&format!(
+            "Of wide gates every {most}th unit at most is drawn; the table and report.json have all."
+        ));
+    }
     let rows: Vec<Vec<String>> = findings
         .saturation
         .iter()
@@ -592,7 +426,7 @@ pub fn unfolded(page: &mut Page, findings: &Findings) {
     ));
 }
 
-fn capital(text: &str) -> String {
+pub fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
 }

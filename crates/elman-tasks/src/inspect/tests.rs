@@ -35,7 +35,17 @@ fn trained_for(task: &str, settings: &[(&str, &str)]) -> (tempfile::TempDir, Pat
 }
 
 fn options<'a>(dir: &Path, stop: &'a Stop) -> Options<'a> {
-    Options { dir: dir.into(), data: None, length: Some(200), out: None, export: None, best: false, threads: 1, stop }
+    Options {
+        dir: dir.into(),
+        data: None,
+        length: Some(200),
+        lags: None,
+        out: None,
+        export: None,
+        best: false,
+        threads: 1,
+        stop,
+    }
 }
 
 static GO: AtomicBool = AtomicBool::new(false);

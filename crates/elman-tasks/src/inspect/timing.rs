@@ -117,10 +117,10 @@ pub fn real_time(network: &Network, path: &Path) -> Result<RealTime, String> {
     step.set_state(&path.state(0)[0].concat()).map_err(|error| error.to_string())?;
     let began = Instant::now();
     let mut made = 0;
-    for (&id, &target) in path.ids().iter().zip(&path.ids()[1..]) {
-        step.run(&params, Input::Dense(network.embed(id)), &[]).map_err(|error| error.to_string())?;
+    for t in 0..path.steps() {
+        step.run(&params, Input::Dense(path.input(network, t)), &[]).map_err(|error| error.to_string())?;
         influence.advance(&step);
-        let (_, d_y) = network.loss(step.output(), target);
+        let (_, d_y) = path.loss(network, t, step.output());
         d_state.fill(0.0);
         d_state[step.output_span()].copy_from_slice(&d_y);
         influence.gradient(&d_state, &mut gradient);

@@ -10,14 +10,21 @@ pub fn cell_names() -> Vec<&'static str> {
     cells::REGISTRY.iter().map(|entry| entry.name).chain(PRESETS.iter().map(|preset| preset.name)).collect()
 }
 
-/// The settings that a cell with its initialisation stands for.
+/// The settings that a cell with its initialisation stands for, `irnn` or with options of the cell, `irnn:bias=off`.
 pub fn preset(name: &str) -> Option<Pairs> {
+    let (name, options) = name.split_at(name.find(':').unwrap_or(name.len()));
     let preset = find_preset(name)?;
     let bias = match preset.bias {
         Bias::Uniform => "uniform",
         Bias::Zeros => "zeros",
     };
-    Some(vec![("cell", preset.cell), ("init-recurrent", preset.recurrent), ("init-bias", bias)])
+    let cell = format!("{}{options}", preset.cell);
+    Some(vec![("cell", cell), ("init-recurrent", preset.recurrent.into()), ("init-bias", bias.into())])
+}
+
+/// The cell of a name that stands for a cell with its initialisation; another name as it is.
+pub fn cell_of(name: &str) -> String {
+    preset(name).and_then(|pairs| pairs.into_iter().next()).map_or(name.to_string(), |(_, cell)| cell)
 }
 
 /// Initialisers of matrices.

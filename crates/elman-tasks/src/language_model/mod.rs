@@ -9,6 +9,7 @@ use crate::{Error, Observer};
 pub mod algorithm;
 mod checkpoint;
 mod eval;
+mod idle;
 pub mod initial;
 pub mod material;
 pub mod network;

@@ -6,7 +6,7 @@ use crate::settings::Settings;
 use burn::tensor::Device;
 use elman::init::uniform_all;
 use elman::network::{LanguageModel, LanguageModelConfig};
-use elman::train::{Constraint, Constraints, Optimiser, Rule, Schedule, Trainer};
+use elman::train::{Constraint, ConstraintError, Constraints, Optimiser, Rule, Schedule, Trainer};
 use elman::{Bf16Kernel, Recompute, Runtime};
 use elman_run::{Model, ModelConfig, Tensor, Vocabulary};
 
@@ -97,21 +97,24 @@ pub fn trainer(
     Ok(trainer)
 }
 
-/// The matrices of the recurrent layers; their biases and the other layers stay free.
+/// The largest norm is for the matrices of the recurrent layers; their biases and the other layers stay free.
 fn constraints(network: &LanguageModel, settings: &Settings) -> Result<Constraints, Error> {
+    let wrong = |key: &str, error: ConstraintError| Error::Usage(format!("{key}: {error}"));
+    let mut constraints = Constraints::default();
     let norm = settings.number("max-norm");
-    if norm == 0.0 {
-        return Ok(Constraints::default());
+    if norm > 0.0 {
+        let matrices = network.parameters().into_iter().filter(|p| p.shape.len() == 2 && p.name.starts_with("rnn."));
+        let matrices: Vec<String> = matrices.map(|p| p.name).collect();
+        let chosen = |name: &str| matrices.iter().any(|matrix| matrix == name);
+        constraints = constraints.and(network, Constraint::MaxNorm(norm), chosen).map_err(|e| wrong("max-norm", e))?;
     }
-    let matrices: Vec<String> = network
-        .parameters()
-        .into_iter()
-        .filter(|p| p.shape.len() == 2 && p.name.starts_with("rnn."))
-        .map(|p| p.name)
-        .collect();
-    let chosen = |name: &str| matrices.iter().any(|matrix| matrix == name);
-    Constraints::new(network, Constraint::MaxNorm(norm), chosen)
-        .map_err(|error| Error::Usage(format!("max-norm: {error}")))
+    let kept = regularisation::named(network, settings, "non-negative")?;
+    if !kept.is_empty() {
+        let chosen = |name: &str| kept.contains(name);
+        let with = constraints.and(network, Constraint::NonNegative, chosen);
+        constraints = with.map_err(|error| wrong("non-negative", error))?;
+    }
+    Ok(constraints)
 }
 
 fn recompute(settings: &Settings) -> Result<Recompute, Error> {

@@ -6,6 +6,7 @@ use elman::network::{Forcing, LanguageModel};
 use elman::regularisation::Regularisation;
 use elman::train::clip::Clip;
 use elman::train::{GradientNoise, Trainer};
+use std::collections::BTreeSet;
 
 /// `scheduled-sampling`.
 pub const FORCING: Kind = Kind::Text(
@@ -13,6 +14,23 @@ pub const FORCING: Kind = Kind::Text(
     "`off`, `free`, `linear:START:SLOPE:LEAST` with probabilities START and LEAST, `exponential:K` with K above 0 and below 1, or \
      `inverse-sigmoid:K` with K from 1",
 );
+
+/// `freeze` and `non-negative`.
+pub const PARTS: Kind = Kind::Text(
+    |text| text.split(',').all(|part| !part.trim().is_empty()),
+    "`off`, or parts of names with commas between",
+);
+
+/// `clip`.
+pub const CLIP: Kind = Kind::Text(|text| threshold(text).is_some(), "`off` or a number above 0");
+
+/// None: no such text; none within: off.
+fn threshold(text: &str) -> Option<Option<f64>> {
+    if text == "off" {
+        return Some(None);
+    }
+    text.parse().ok().filter(|clip: &f64| *clip > 0.0 && clip.is_finite()).map(Some)
+}
 
 fn forcing(text: &str) -> Option<Forcing> {
     let (name, numbers) = text.split_once(':').unwrap_or((text, ""));
@@ -46,7 +64,7 @@ pub fn network(network: LanguageModel, settings: &Settings) -> Result<LanguageMo
 
 /// What happens to the gradient.
 pub fn trainer(trainer: &mut Trainer<LanguageModel>, settings: &Settings) -> Result<(), Error> {
-    trainer.clip = Some(settings.number("clip"));
+    trainer.clip = threshold(settings.text("clip")).expect("checked when it was set");
     trainer.clip_by = match settings.text("clip-by") {
         "value" => Clip::Value,
         "squared-norm" => Clip::SquaredNorm,
@@ -56,9 +74,26 @@ pub fn trainer(trainer: &mut Trainer<LanguageModel>, settings: &Settings) -> Res
     if noise > 0.0 {
         trainer.noise = Some(GradientNoise::new(noise).map_err(|error| Error::Usage(error.to_string()))?);
     }
+    trainer.frozen = named(trainer.network(), settings, "freeze")?;
     trainer.parts = settings.size("parts");
     trainer.optimiser.decoupled = settings.text("decoupled-decay") == "on";
     Ok(())
+}
+
+/// Names of the parameters that contain one of the parts which the setting has.
+pub fn named(network: &LanguageModel, settings: &Settings, key: &str) -> Result<BTreeSet<String>, Error> {
+    let names: Vec<String> = network.parameters().into_iter().map(|p| p.name).collect();
+    let parts = settings.text(key);
+    let mut chosen = BTreeSet::new();
+    for part in parts.split(',').map(str::trim).filter(|_| parts != "off") {
+        let before = chosen.len();
+        chosen.extend(names.iter().filter(|name| name.contains(part)).cloned());
+        if chosen.len() == before && !chosen.iter().any(|name| name.contains(part)) {
+            let names = names.join(", ");
+            return Err(Error::Usage(format!("{key}: no parameter has `{part}` in its name; there are {names}")));
+        }
+    }
+    Ok(chosen)
 }
 
 #[cfg(test)]
@@ -79,6 +114,15 @@ mod tests {
     }
 
     #[test]
+    fn thresholds_are_read() {
+        assert_eq!(threshold("off"), Some(None));
+        assert_eq!(threshold("0.25"), Some(Some(0.25)));
+        for wrong in ["0", "-1", "inf", "NaN", "on", ""] {
+            assert_eq!(threshold(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn every_setting_reaches_the_network_or_the_trainer() {
         let settings = |key: &str, value: &str| {
             let mut settings = Settings::new(find("char-lm").unwrap().settings);
@@ -92,7 +136,10 @@ mod tests {
             let trainer = super::super::network::trainer(&config, 4, &settings, 1, None).unwrap();
             format!(
                 "{:?}",
-                (trainer.network(), &trainer.optimiser, trainer.clip, trainer.clip_by, trainer.noise, trainer.parts)
+                (
+                    (trainer.network(), &trainer.optimiser, trainer.clip, trainer.clip_by),
+                    (trainer.noise, trainer.parts, &trainer.frozen, &trainer.constraints)
+                )
             )
         };
         let plain = settings("", "");
@@ -108,9 +155,12 @@ mod tests {
             ("scheduled-sampling", "exponential:0.9"),
             ("algorithm", "snap-1"),
             ("clip", "0.25"),
+            ("clip", "off"),
             ("clip-by", "value"),
             ("gradient-noise", "0.3"),
             ("parts", "2"),
+            ("freeze", "weight_hh,bias"),
+            ("non-negative", "weight_hh"),
             ("decoupled-decay", "on"),
         ] {
             assert_ne!(settings(key, value), plain, "{key}");

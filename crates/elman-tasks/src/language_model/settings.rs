@@ -67,6 +67,11 @@ macro_rules! language_model_settings {
             fixed("max-norm", NOT_NEGATIVE, Is("0"),
                 "Largest norm of a row of a recurrent layer's matrices: a longer one is scaled down to it after each update; 0 \
                  means none."),
+            fixed("non-negative", regularisation::PARTS, Is("off"),
+                "Parameters that are kept at 0 or above after each update: those whose names contain one of these parts, with commas between."),
+            fixed("freeze", regularisation::PARTS, Is("off"),
+                "Parameters that stay as they were drawn: those whose names contain one of these parts, with commas between. `rnn` makes a \
+                 reservoir, of which embedding and readout alone learn; `leak` keeps the shares of leaky units."),
             setting("dropout", FRACTION, Is("0"), "Fraction of values dropped between layers while training."),
             setting("dropout-embedding", FRACTION, Is("0"),
                 "Fraction of the embedding's values dropped before the first layer while training."),
@@ -110,7 +115,8 @@ macro_rules! language_model_settings {
             setting("find-lr", Kind::Choice(|| vec!["off", "on"]), Is("off"),
                 "Whether a sweep of learning rates comes before the first step (Smith 2017): it draws plots/lr.svg and suggests one; training then goes \
                  on with `lr` as it is."),
-            setting("clip", POSITIVE, Is("5"), "Largest norm of the gradient; a longer one is scaled down to it."),
+            setting("clip", regularisation::CLIP, Is("5"),
+                "Largest norm of the gradient; a longer one is scaled down to it; off leaves all as they are."),
             setting("clip-by", Kind::Choice(|| vec!["norm", "value", "squared-norm"]), Is("norm"),
                 "What `clip` limits: the norm over all parameters, each element by itself, or the squared norm as in a lecture's code, which makes \
                  long gradients shorter than short ones."),

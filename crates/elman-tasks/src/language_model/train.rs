@@ -4,7 +4,7 @@ use super::checkpoint::{self, Progress};
 use super::eval::{add, describe, score};
 use super::material::{self, Material};
 use super::watch::Watch;
-use super::{LanguageModelTask, network, precision, vectors};
+use super::{LanguageModelTask, idle, network, precision, vectors};
 use crate::events::EventFile;
 use crate::log_file::LogFile;
 use crate::metrics::Metric;
@@ -92,6 +92,7 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
         ran,
         trainer,
         progress,
+        norm: None,
         observer,
     };
     run.introduce();
@@ -186,6 +187,8 @@ struct Run<'a> {
     ran: String,
     trainer: Trainer<LanguageModel>,
     progress: Progress,
+    /// Of the gradient of the step before, unclipped; none before the first.
+    norm: Option<f64>,
     metrics: LogFile,
     samples: LogFile,
     events: EventFile,
@@ -243,6 +246,7 @@ impl Run<'_> {
             self.ran,
             dir.path().display()
         ));
+        idle::notes(settings).iter().for_each(|note| self.observer.note(note));
     }
 
     /// Sweeps learning rates, draws what came out, and tells what it suggests.
@@ -293,6 +297,7 @@ impl Run<'_> {
             let what = format!("the loss explodes: that of guessing is {guess:.1} nats, and it");
             return Err(self.diverged(step, &what, &format!("{:.1}", done.loss)));
         }
+        self.norm = Some(done.norm);
         if let Some(watch) = watch {
             let scalars = watch.after(&self.trainer, &self.model()?, self.material())?;
             let named: Vec<(&str, f64)> = scalars.iter().map(|(name, value)| (name.as_str(), *value)).collect();
@@ -467,9 +472,12 @@ impl Run<'_> {
         } else {
             "there is no checkpoint yet: start again with".into()
         };
-        let (rate, clip) = (self.settings.number("lr"), self.settings.number("clip"));
+        let (rate, clip) = (self.settings.number("lr"), self.settings.text("clip"));
+        let before = self
+            .norm
+            .map_or(String::new(), |norm| format!(" after a gradient of norm {norm:.3e} in step {}", step - 1));
         Error::Failed(format!(
-            "step {step}: {what} is {value}; {advice} a lower --lr (now {rate}) or --clip (now {clip})"
+            "step {step}: {what} is {value}{before}; {advice} a lower --lr (now {rate}) or --clip (now {clip})"
         ))
     }
 

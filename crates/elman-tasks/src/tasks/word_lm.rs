@@ -169,7 +169,8 @@ fn preset_names() -> Vec<&'static str> {
 }
 
 fn preset(name: &str) -> Option<Pairs> {
-    PRESETS.iter().find(|(known, _)| *known == name).map(|(_, pairs)| pairs.to_vec())
+    let (_, pairs) = PRESETS.iter().find(|(known, _)| *known == name)?;
+    Some(pairs.iter().map(|&(key, value)| (key, value.to_string())).collect())
 }
 
 const SETTINGS: &[Setting] = language_model_settings! {
@@ -218,7 +219,7 @@ mod tests {
             let steps = settings.integer("seq-len") as f64;
             assert!(
                 (settings.number("lr") / steps - 1.0).abs() < 1e-12
-                    && (settings.number("clip") * steps - 5.0).abs() < 1e-12
+                    && (settings.text("clip").parse::<f64>().unwrap() * steps - 5.0).abs() < 1e-12
             );
             assert_eq!(
                 (settings.text("init-range"), settings.integer("embedding")),

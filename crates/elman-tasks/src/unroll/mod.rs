@@ -11,6 +11,8 @@
 //! assert!(graph.dot().starts_with("digraph"));
 //! # Ok::<(), elman_tasks::Error>(())
 //! ```
+//!
+//! [`Topology`] has layers and a second direction besides.
 
 mod svg;
 
@@ -86,6 +88,8 @@ enum Kind {
     Output,
     /// A loss.
     Loss,
+    /// Steps that are not drawn.
+    Gap,
 }
 
 #[derive(Clone, Debug)]
@@ -107,10 +111,109 @@ struct Edge {
     shared: bool,
 }
 
-/// The most steps: more are no picture.
-pub const MAX_LENGTH: usize = 50;
+/// The most steps that are drawn one by one; of longer sequences the first and the last ones.
+pub const MAX_DRAWN: usize = 50;
+/// Steps that are drawn at each end of a longer sequence.
+const ENDS: usize = 4;
 
-/// A cell unrolled over time.
+/// What is unrolled.
+#[derive(Clone, Copy, Debug)]
+pub struct Topology<'a> {
+    /// The cell of every layer.
+    pub cell: &'a CellSpec,
+    /// Layers on top of each other.
+    pub layers: usize,
+    /// Whether each layer also reads from the end to the beginning, with weights of its own.
+    pub bidirectional: bool,
+    /// Which steps have an input and which an output.
+    pub shape: Shape,
+    /// Steps; of an encoder and decoder, of each.
+    pub length: usize,
+    /// Whether the target of a step is the input of the next, as in a language model.
+    pub next_input: bool,
+}
+
+impl Topology<'_> {
+    /// Refuses what cannot be drawn.
+    fn check(&self) -> Result<(), Error> {
+        let Topology { length, layers, bidirectional, shape, .. } = *self;
+        if length == 0 {
+            return Err(Error::Usage("--length: it is 0; it must be at least 1".into()));
+        }
+        if !(1..=MAX_LAYERS).contains(&layers) {
+            return Err(Error::Usage(format!("--layers: it is {layers}; it must be from 1 to {MAX_LAYERS}")));
+        }
+        if shape == Shape::OneToOne && length > 1 {
+            return Err(Error::Usage(format!(
+                "--length: it is {length}, and one-to-one has one step; leave it out or take another --shape"
+            )));
+        }
+        if bidirectional && !matches!(shape, Shape::ManyToOne | Shape::ManyToMany) {
+            return Err(Error::Usage(format!(
+                "--bidirectional: it reads the whole input before it writes, and {shape} does not; take many-to-one or many-to-many"
+            )));
+        }
+        Ok(())
+    }
+
+    fn title(&self) -> String {
+        let layers = if self.layers > 1 { format!(", {} layers", self.layers) } else { String::new() };
+        let both = if self.bidirectional { ", in both directions" } else { "" };
+        format!("{} unrolled, {}{layers}{both}", self.cell.name, self.shape)
+    }
+
+    fn steps(&self) -> usize {
+        if self.shape == Shape::EncoderDecoder { self.length.saturating_mul(2) } else { self.length }
+    }
+
+    fn reads(&self, t: usize) -> bool {
+        match self.shape {
+            Shape::OneToOne | Shape::OneToMany => t == 1,
+            Shape::ManyToOne | Shape::ManyToMany => true,
+            Shape::EncoderDecoder => t <= self.length,
+        }
+    }
+
+    fn writes(&self, t: usize) -> bool {
+        match self.shape {
+            Shape::OneToOne | Shape::OneToMany | Shape::ManyToMany => true,
+            Shape::ManyToOne => t == self.steps(),
+            Shape::EncoderDecoder => t > self.length,
+        }
+    }
+
+    /// The steps that are drawn, in turn; none: those in between are left out.
+    fn drawn(&self) -> Vec<Option<usize>> {
+        if self.steps() <= MAX_DRAWN {
+            return (1..=self.steps()).map(Some).collect();
+        }
+        let part = |from: usize, to: usize| {
+            let whole = to - from < 2 * ENDS + 1;
+            let first = (from..=if whole { to } else { from + ENDS - 1 }).map(Some);
+            let last = (if whole { to + 1 } else { to + 1 - ENDS }..=to).map(Some);
+            first.chain((!whole).then_some(None)).chain(last).collect::<Vec<_>>()
+        };
+        match self.shape {
+            Shape::EncoderDecoder => [part(1, self.length), part(self.length + 1, self.steps())].concat(),
+            _ => part(1, self.steps()),
+        }
+    }
+
+    /// What goes up from a step; where two directions cross, there is no room for it.
+    fn upwards(&self, t: usize) -> String {
+        if self.bidirectional { String::new() } else { format!("{}_{t}", self.cell.output) }
+    }
+
+    /// The carried values of a step.
+    fn state(&self, t: usize) -> String {
+        self.cell.carry.iter().map(|name| format!("{name}_{t}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// More layers are no picture.
+pub const MAX_LAYERS: usize = 12;
+
+/// A network unrolled over time.
 #[derive(Clone, Debug)]
 pub struct Unrolled {
     title: String,
@@ -118,69 +221,142 @@ pub struct Unrolled {
     edges: Vec<Edge>,
 }
 
+/// One direction of a layer: its steps by the column.
+type Chain = Vec<usize>;
+
 impl Unrolled {
-    /// `length` steps; of an encoder and decoder, for each.
+    /// One layer of a cell in one direction.
     ///
     /// # Errors
-    /// The length is 0 or above [`MAX_LENGTH`], or more than 1 for one to one.
+    /// As [`Unrolled::network`].
     pub fn new(cell: &CellSpec, shape: Shape, length: usize) -> Result<Unrolled, Error> {
-        if !(1..=MAX_LENGTH).contains(&length) {
-            return Err(Error::Usage(format!("--length: it is {length}; it must be from 1 to {MAX_LENGTH}")));
+        Unrolled::network(Topology { cell, layers: 1, bidirectional: false, shape, length, next_input: false })
+    }
+
+    /// A network. Above [`MAX_DRAWN`] steps the middle is one vertex.
+    ///
+    /// # Errors
+    /// No step or layer, more than [`MAX_LAYERS`], more than one step for one to one, both directions where the output begins before the input
+    /// ends.
+    pub fn network(network: Topology) -> Result<Unrolled, Error> {
+        network.check()?;
+        let mut graph = Unrolled { title: network.title(), vertices: Vec::new(), edges: Vec::new() };
+        let drawn = network.drawn();
+        // From the top: the whole loss, losses, outputs, then each layer's directions and weights; the inputs stand above the lowest weights.
+        let directions = 1 + usize::from(network.bidirectional);
+        let row_of = |layer: usize| 3 + (network.layers - 1 - layer) * (directions + 1);
+        let inputs = row_of(0) + directions;
+        let mut below: Vec<Vec<usize>> = Vec::new();
+        for (at, &step) in drawn.iter().enumerate() {
+            let input = step.filter(|&t| network.reads(t));
+            below.push(
+                input
+                    .map(|t| graph.vertex(Kind::Given, format!("x_{t}"), (at + 1) as f64, inputs))
+                    .into_iter()
+                    .collect(),
+            );
         }
-        if shape == Shape::OneToOne && length > 1 {
-            return Err(Error::Usage(format!(
-                "--length: it is {length}, and one-to-one has one step; leave it out or take another --shape"
-            )));
+        let mut chains = Vec::new();
+        for layer in 0..network.layers {
+            let weights = if layer == 0 { inputs + 1 } else { row_of(layer) + directions };
+            chains = (0..directions)
+                .map(|back| graph.chain(&network, &drawn, layer, back == 1, (row_of(layer) + back, weights), &below))
+                .collect::<Vec<Chain>>();
+            below = (0..drawn.len()).map(|at| chains.iter().map(|chain| chain[at]).collect()).collect();
         }
-        let mut graph =
-            Unrolled { title: format!("{} unrolled, {shape}", cell.name), vertices: Vec::new(), edges: Vec::new() };
-        let steps = if shape == Shape::EncoderDecoder { 2 * length } else { length };
-        let reads = |t: usize| match shape {
-            Shape::OneToOne | Shape::OneToMany => t == 1,
-            Shape::ManyToOne | Shape::ManyToMany => true,
-            Shape::EncoderDecoder => t <= length,
-        };
-        let writes = |t: usize| match shape {
-            Shape::OneToOne | Shape::OneToMany | Shape::ManyToMany => true,
-            Shape::ManyToOne => t == steps,
-            Shape::EncoderDecoder => t > length,
-        };
-        let state = |t: usize| cell.carry.iter().map(|name| format!("{name}_{t}")).collect::<Vec<_>>().join(", ");
-        let mut before = graph.vertex(Kind::Given, state(0), 0.0, 3);
-        let weights = match shape {
-            Shape::EncoderDecoder => {
-                let middle = (length as f64 + 1.0) / 2.0;
-                vec![
-                    graph.vertex(Kind::Weights, "W encoder".into(), middle, 5),
-                    graph.vertex(Kind::Weights, "W decoder".into(), middle + length as f64, 5),
-                ]
-            }
-            _ => vec![graph.vertex(Kind::Weights, "W".into(), (steps as f64 + 1.0) / 2.0, 5)],
-        };
         let mut losses = Vec::new();
-        for t in 1..=steps {
-            let column = t as f64;
-            let step = graph.vertex(Kind::Step, format!("{} {t}", cell.name), column, 3);
-            graph.edge(before, step, if t == 1 { String::new() } else { state(t - 1) }, false);
-            graph.edge(weights[usize::from(t > length && weights.len() > 1)], step, String::new(), true);
-            if reads(t) {
-                let input = graph.vertex(Kind::Given, format!("x_{t}"), column, 4);
-                graph.edge(input, step, String::new(), false);
+        for (at, t) in drawn.iter().enumerate().filter_map(|(at, t)| Some((at, t.filter(|&t| network.writes(t))?))) {
+            let column = (at + 1) as f64;
+            let output = graph.vertex(Kind::Output, format!("y_{t}"), column, 2);
+            for (back, chain) in chains.iter().enumerate() {
+                // One output for all: the backward direction has read everything at the first step.
+                let (at, t) = if back == 1 && network.shape == Shape::ManyToOne { (0, 1) } else { (at, t) };
+                graph.edge(chain[at], output, network.upwards(t), false);
             }
-            if writes(t) {
-                let output = graph.vertex(Kind::Output, format!("y_{t}"), column, 2);
-                graph.edge(step, output, format!("{}_{t}", cell.output), false);
-                let loss = graph.vertex(Kind::Loss, format!("L_{t}"), column, 1);
-                graph.edge(output, loss, String::new(), false);
-                let target = graph.vertex(Kind::Given, format!("target {t}"), column + 0.42, 2);
-                graph.edge(target, loss, String::new(), false);
-                losses.push(loss);
-            }
-            before = step;
+            let loss = graph.vertex(Kind::Loss, format!("L_{t}"), column, 1);
+            graph.edge(output, loss, String::new(), false);
+            let target = if network.next_input { format!("x_{}, target", t + 1) } else { format!("target {t}") };
+            let target = graph.vertex(Kind::Given, target, column + 0.42, 2);
+            graph.edge(target, loss, String::new(), false);
+            losses.push(loss);
         }
-        let total = graph.vertex(Kind::Loss, "L = Σ L_t".into(), (steps as f64 + 1.0) / 2.0, 0);
+        let total = graph.vertex(Kind::Loss, "L = Σ L_t".into(), (drawn.len() as f64 + 1.0) / 2.0, 0);
         losses.into_iter().for_each(|loss| graph.edge(loss, total, String::new(), false));
         Ok(graph)
+    }
+
+    /// One direction of a layer, fed by what stands `below` at each column.
+    fn chain(
+        &mut self,
+        network: &Topology,
+        drawn: &[Option<usize>],
+        layer: usize,
+        back: bool,
+        (row, weights): (usize, usize),
+        below: &[Vec<usize>],
+    ) -> Chain {
+        let (layers, cell) = (network.layers, network.cell);
+        let columns = drawn.len();
+        let number = if layers > 1 { format!(" {}", layer + 1) } else { String::new() };
+        let arrow = if back { " ←" } else { "" };
+        // Beside the other direction, past whose steps its lines go.
+        let place = |at: usize| (at + 1) as f64 + if back { 0.5 } else { 0.0 };
+        let middle = (columns as f64 + 1.0) / 2.0;
+        let aside = if layer == 0 && !network.bidirectional {
+            0.0
+        } else if back {
+            0.75
+        } else {
+            -0.25
+        };
+        let sets: Vec<usize> = match network.shape {
+            Shape::EncoderDecoder => {
+                let half = columns as f64 / 2.0;
+                let first =
+                    self.vertex(Kind::Weights, format!("W{number} encoder"), (half + 1.0) / 2.0 + aside, weights);
+                vec![
+                    first,
+                    self.vertex(
+                        Kind::Weights,
+                        format!("W{number} decoder"),
+                        (half + 1.0) / 2.0 + half + aside,
+                        weights,
+                    ),
+                ]
+            }
+            _ => vec![self.vertex(Kind::Weights, format!("W{number}{arrow}"), middle + aside, weights)],
+        };
+        let begin = if back { network.steps() + 1 } else { 0 };
+        let edge_of = if back { columns as f64 + 1.5 } else { 0.0 };
+        let mut before = self.vertex(Kind::Given, network.state(begin), edge_of, row);
+        let mut label = String::new();
+        let mut chain = vec![0; columns];
+        let order: Vec<usize> = if back { (0..columns).rev().collect() } else { (0..columns).collect() };
+        for at in order {
+            let step = match drawn[at] {
+                Some(t) => {
+                    let which = if layers > 1 { format!(", layer{number}") } else { String::new() };
+                    let step = self.vertex(Kind::Step, format!("{} {t}{arrow}{which}", cell.name), place(at), row);
+                    self.edge(before, step, std::mem::replace(&mut label, network.state(t)), false);
+                    let set = sets[usize::from(t > network.length && sets.len() > 1)];
+                    self.edge(set, step, String::new(), true);
+                    for &from in &below[at] {
+                        let from_layer = self.vertices[from].kind == Kind::Step;
+                        let carried = if from_layer { network.upwards(t) } else { String::new() };
+                        self.edge(from, step, carried, false);
+                    }
+                    step
+                }
+                None => {
+                    let gap = self.vertex(Kind::Gap, "…".into(), place(at), row);
+                    self.edge(before, gap, std::mem::take(&mut label), false);
+                    gap
+                }
+            };
+            chain[at] = step;
+            before = step;
+        }
+        chain
     }
 
     fn vertex(&mut self, kind: Kind, label: String, column: f64, row: usize) -> usize {
@@ -209,6 +385,7 @@ impl Unrolled {
                 Kind::Step => "box",
                 Kind::Output => "ellipse, style=filled, fillcolor=\"#dff0d8\"",
                 Kind::Loss => "circle",
+                Kind::Gap => "plaintext",
             };
             // Writing to a string does not fail.
             let _ = writeln!(out, "  v{v} [label={}, shape={shape}];", quoted(&vertex.label));
@@ -220,12 +397,14 @@ impl Unrolled {
             let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
             let _ = writeln!(out, "  v{} -> v{}{marks};", edge.from, edge.to);
         }
-        let steps: Vec<String> = (0..self.vertices.len())
-            .filter(|&v| matches!(self.vertices[v].kind, Kind::Step) || self.vertices[v].column == 0.0)
-            .map(|v| format!("v{v}"))
-            .collect();
-        let _ = writeln!(out, "  {{ rank=same; {} }}\n}}", steps.join("; "));
-        out
+        let mut rows: Vec<usize> = self.vertices.iter().filter(|v| v.kind == Kind::Step).map(|v| v.row).collect();
+        rows.dedup();
+        for row in rows {
+            let steps: Vec<String> =
+                (0..self.vertices.len()).filter(|&v| self.vertices[v].row == row).map(|v| format!("v{v}")).collect();
+            let _ = writeln!(out, "  {{ rank=same; {} }}", steps.join("; "));
+        }
+        out + "}\n"
     }
 
     /// As a picture that needs nothing else.
@@ -235,95 +414,4 @@ impl Unrolled {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use elman_core::cells;
-
-    fn unrolled(cell: &str, shape: Shape, length: usize) -> Unrolled {
-        Unrolled::new((cells::find(cell).unwrap().make)().spec(), shape, length).unwrap()
-    }
-
-    fn steps(graph: &Unrolled) -> usize {
-        graph.vertices.iter().filter(|v| v.kind == Kind::Step).count()
-    }
-
-    #[test]
-    fn every_shape_has_its_inputs_outputs_and_losses() {
-        for (shape, inputs, outputs, all) in [
-            (Shape::OneToMany, 1, 4, 4),
-            (Shape::ManyToOne, 4, 1, 4),
-            (Shape::ManyToMany, 4, 4, 4),
-            (Shape::EncoderDecoder, 4, 4, 8),
-        ] {
-            let graph = unrolled("lstm", shape, 4);
-            assert_eq!((graph.count('x'), graph.count('y'), graph.count('L')), (inputs, outputs, outputs), "{shape}");
-            assert_eq!(steps(&graph), all, "{shape}");
-            // Every step has weights and a state before it; both halves of an encoder and decoder their own.
-            let shared: Vec<usize> = graph.edges.iter().filter(|e| e.shared).map(|e| e.from).collect();
-            assert_eq!(shared.len(), all);
-            let mut sets = shared;
-            sets.dedup();
-            assert_eq!(sets.len(), if shape == Shape::EncoderDecoder { 2 } else { 1 }, "{shape}");
-            // Each loss has an output and a target, and goes into the whole.
-            let total = graph.vertices.iter().position(|v| v.row == 0).unwrap();
-            let into: Vec<usize> = graph.edges.iter().filter(|e| e.to == total).map(|e| e.from).collect();
-            assert_eq!(into.len(), outputs);
-            for loss in into {
-                assert_eq!(graph.edges.iter().filter(|e| e.to == loss).count(), 2);
-            }
-        }
-        let one = unrolled("elman", Shape::OneToOne, 1);
-        assert_eq!((one.count('x'), one.count('y'), steps(&one)), (1, 1, 1));
-    }
-
-    /// From any loss there is a way back to the first step and to the weights.
-    #[test]
-    fn every_loss_depends_on_the_first_step() {
-        for shape in [Shape::OneToMany, Shape::ManyToOne, Shape::ManyToMany, Shape::EncoderDecoder] {
-            let graph = unrolled("gru", shape, 5);
-            for loss in (0..graph.vertices.len()).filter(|&v| graph.vertices[v].row == 1) {
-                let mut seen = vec![loss];
-                let mut at = 0;
-                while at < seen.len() {
-                    let before = graph.edges.iter().filter(|e| e.to == seen[at]).map(|e| e.from);
-                    let new: Vec<usize> = before.filter(|v| !seen.contains(v)).collect();
-                    seen.extend(new);
-                    at += 1;
-                }
-                assert!(seen.iter().any(|&v| graph.vertices[v].label == "gru 1"), "{shape}");
-                assert!(seen.iter().any(|&v| graph.vertices[v].label == "x_1"), "{shape}");
-                assert!(seen.iter().any(|&v| graph.vertices[v].kind == Kind::Weights), "{shape}");
-            }
-        }
-    }
-
-    #[test]
-    fn pictures_have_every_vertex_and_edge() {
-        for entry in cells::REGISTRY {
-            let graph = unrolled(entry.name, Shape::ManyToMany, 3);
-            let (dot, svg) = (graph.dot(), graph.svg());
-            assert_eq!(dot.matches(" -> ").count(), graph.edges.len());
-            let labelled = graph.edges.iter().filter(|e| !e.label.is_empty()).count();
-            assert_eq!(dot.matches("[label=").count(), graph.vertices.len() + labelled);
-            assert_eq!(svg.matches("class=\"edge").count(), graph.edges.len(), "{}", entry.name);
-            assert_eq!(svg.matches("class=\"vertex").count(), graph.vertices.len());
-            assert!(svg.contains("<title>") && svg.contains("<desc>") && svg.trim_end().ends_with("</svg>"));
-            assert!(!svg.contains("NaN"));
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_unrolled() {
-        let lstm = (cells::find("lstm").unwrap().make)();
-        let message = |shape, length| Unrolled::new(lstm.spec(), shape, length).unwrap_err().to_string();
-        assert_eq!(message(Shape::ManyToOne, 0), "--length: it is 0; it must be from 1 to 50");
-        assert!(message(Shape::ManyToOne, 51).contains("from 1 to 50"));
-        assert!(message(Shape::OneToOne, 2).contains("one-to-one has one step"));
-        let error = "many-to-on".parse::<Shape>().unwrap_err();
-        assert_eq!(error.to_string(), "--shape: unknown shape `many-to-on`; did you mean `many-to-one`?");
-        assert_eq!(error.status(), 2);
-        for shape in Shape::ALL {
-            assert_eq!(shape.name().parse::<Shape>().unwrap(), shape);
-        }
-    }
-}
+mod tests;

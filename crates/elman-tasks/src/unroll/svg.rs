@@ -36,8 +36,9 @@ fn border(from: &Vertex, to: &Vertex) -> (f64, f64) {
 
 /// Draws it on white, for slides and papers.
 pub fn draw(graph: &Unrolled) -> String {
+    let lowest = graph.vertices.iter().map(|v| v.row).max().unwrap_or(0) as f64;
     let right = graph.vertices.iter().map(|v| place(v).0 + size(v).0).fold(0.0, f64::max);
-    let (width, height) = (right + 30.0, HEAD + 30.0 + 5.0 * ROW + 44.0);
+    let (width, height) = (right + 30.0, HEAD + 30.0 + lowest * ROW + 44.0);
     let title = escaped(&graph.title);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" \
@@ -80,6 +81,7 @@ pub fn draw(graph: &Unrolled) -> String {
             Kind::Step => ("#dbe9f6", 4.0, ""),
             Kind::Output => ("#dff0d8", h, ""),
             Kind::Loss => ("#fdf3d0", h, ""),
+            Kind::Gap => ("#fff", h, " stroke-opacity=\"0\""),
         };
         let _ = writeln!(
             out,

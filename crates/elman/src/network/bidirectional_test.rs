@@ -1,5 +1,5 @@
 use super::*;
-use crate::network::testing::{doubled, gradient_check, gradients, numbers, tensor};
+use crate::network::testing::{Golden, doubled, gradient_check, gradients, numbers, tensor};
 use crate::parameters::{self, Named};
 use crate::recurrent::Path;
 use elman_core::cells::find;
@@ -274,5 +274,33 @@ fn it_is_pytorchs_bidirectional_lstm() {
         for (name, gradient) in gradients(&network, &d) {
             compare(&format!("{case}.d_{name}"), gradient);
         }
+    }
+}
+
+#[test]
+fn the_sum_of_both_directions_meets_its_golden() {
+    let device = Device::flex().autodiff();
+    let golden = Golden::read("bidirectional-sum");
+    let sizes = golden.sizes("sizes");
+    let new = BidirectionalConfig::new((find("lstm").unwrap().make)(), Sizes::new(sizes[0], sizes[1]));
+    let config = BidirectionalConfig { layers: 2, merge: Merge::Sum, ..new };
+    let network = golden.fill(config.init(1, &device).unwrap());
+    let x = golden.leaf::<3>("x", &device);
+    let initial = [0, 1, 2, 3].map(|k| ["h", "c"].map(|s| golden.leaf::<2>(&format!("{s}0_{k}"), &device)));
+    let state = State { layers: initial.iter().map(|values| values.to_vec()).collect() };
+    let lengths = golden.sizes("lengths").into();
+    let (y, last) = network.run(Input::Dense(x.clone()), Some(state), Some(lengths), None);
+    let mut loss = golden.part("y", y);
+    for (k, values) in last.layers.into_iter().enumerate() {
+        for (s, value) in ["h", "c"].into_iter().zip(values) {
+            loss = loss + golden.part(&format!("{s}_{k}"), value);
+        }
+    }
+    let d = loss.backward();
+    golden.compare_gradients(&network, &d);
+    golden.compare_leaf("x", &x, &d);
+    for (k, [h, c]) in initial.iter().enumerate() {
+        golden.compare_leaf(&format!("h0_{k}"), h, &d);
+        golden.compare_leaf(&format!("c0_{k}"), c, &d);
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::network::StackLayer;
-use crate::network::testing::{doubled, gradient_check, numbers, parameters, tensor, with};
+use crate::network::testing::{Golden, doubled, gradient_check, numbers, parameters, tensor, with};
 use elman_core::cells::{Elman, find};
 
 const T: usize = 4;
@@ -111,4 +111,28 @@ fn what_cannot_be_made_is_an_error() {
     let none = StackConfig::new(5, Vec::new());
     let line = "the number of layers is 0, which is not in 1..=1000000";
     assert_eq!(message(DeepConfig { stack: none, ..config(1, Hold::Repeat) }), line);
+}
+
+#[test]
+fn the_goldens_are_met() {
+    let device = Device::flex().autodiff();
+    for (name, hold) in [("deep", Hold::Repeat), ("deep-zero", Hold::Zero)] {
+        let golden = Golden::read(name);
+        let layer = |cell: &str, hidden| StackLayer::new((find(cell).unwrap().make)(), hidden);
+        let stack = StackConfig::new(5, vec![layer("gru", 3), layer("elman", 4)]);
+        let new = DeepConfig::new(stack, 2);
+        let config = DeepConfig { inputs: 2, before: vec![4, 5], after: vec![6], internal_steps: 3, hold, ..new };
+        let network = golden.fill(config.init(1, &device).unwrap());
+        let x = golden.leaf::<3>("x", &device);
+        let state = ["h0_l0", "h0_l1"].map(|name| golden.leaf::<2>(name, &device));
+        let layers = state.iter().map(|h| vec![h.clone()]).collect();
+        let lengths = golden.sizes("lengths").into();
+        let (y, last) = network.run(x.clone(), Some(State { layers }), Some(lengths), None);
+        let [lower, upper] = [0, 1].map(|l| last.layers[l][0].clone());
+        let d = (golden.part("y", y) + golden.part("h_l0", lower) + golden.part("h_l1", upper)).backward();
+        golden.compare_gradients(&network, &d);
+        golden.compare_leaf("x", &x, &d);
+        golden.compare_leaf("h0_l0", &state[0], &d);
+        golden.compare_leaf("h0_l1", &state[1], &d);
+    }
 }

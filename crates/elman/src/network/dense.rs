@@ -9,24 +9,17 @@ use elman_core::algebra::Activation;
 use elman_core::algebra::expression::StageGraph;
 use elman_core::cells::Elman;
 
-/// The activation of this name: `tanh`, `sigmoid`, `relu` or `identity`.
+/// The activation of this name, one of [`Activation::ALL`].
 ///
 /// ```
 /// use elman::network::activation_named;
-/// assert!(activation_named("tanh").is_ok());
-/// assert_eq!(
-///     activation_named("softplus").unwrap_err().to_string(),
-///     "there is no activation `softplus`; there are: tanh, sigmoid, relu, identity"
-/// );
+/// assert!(activation_named("tanh").is_ok() && activation_named("softplus").is_ok());
+/// let error = activation_named("tan").unwrap_err().to_string();
+/// assert!(error.starts_with("there is no activation `tan`; there are: tanh, sigmoid, relu, identity, "));
 /// ```
 pub fn activation_named(name: &str) -> Result<Activation, NetworkError> {
-    match name {
-        "tanh" => Ok(Activation::Tanh),
-        "sigmoid" => Ok(Activation::Sigmoid),
-        "relu" => Ok(Activation::Relu),
-        "identity" => Ok(Activation::Identity),
-        _ => Err(NetworkError::Activation { name: name.to_string() }),
-    }
+    let found = Activation::ALL.into_iter().find(|(known, _)| *known == name);
+    found.map(|(_, activation)| activation).ok_or_else(|| NetworkError::Activation { name: name.to_string() })
 }
 
 /// The activation of every element of a tensor: the recorded equation of the cell `elman`, whose one gate it is applied to.
@@ -188,7 +181,7 @@ impl Mlp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::testing::{gradient_check, numbers, tensor};
+    use crate::network::testing::{Golden, gradient_check, numbers, tensor};
 
     #[test]
     fn it_is_its_equation() {
@@ -198,6 +191,11 @@ mod tests {
             ("sigmoid", |a| 1.0 / (1.0 + (-a).exp())),
             ("relu", |a| a.max(0.0)),
             ("identity", |a| a),
+            ("softplus", |a| (1.0 + a.exp()).ln()),
+            ("elu", |a| if a > 0.0 { a } else { a.exp() - 1.0 }),
+            ("hard-sigmoid", |a| (a / 6.0 + 0.5).clamp(0.0, 1.0)),
+            ("softsign", |a| a / (1.0 + a.abs())),
+            ("sin", f64::sin),
         ] {
             let activation = activation_named(name).unwrap();
             let config = MlpConfig { activation, ..MlpConfig::new(3, &[4], 2) };
@@ -215,6 +213,18 @@ mod tests {
                 assert!(affine(&mlp.layers[1], &h).iter().zip(y).all(|(a, b)| (a - b).abs() < 1e-14), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn the_golden_is_met() {
+        let device = Device::flex().autodiff();
+        let golden = Golden::read("mlp");
+        let x = golden.leaf::<3>("x", &device);
+        let config = MlpConfig { last: Activation::Sigmoid, ..MlpConfig::new(x.dims()[2], &[5, 3], 2) };
+        let mlp = golden.fill(config.init(1, "mlp", &device).unwrap());
+        let d = golden.part("y", mlp.forward_steps(x.clone())).backward();
+        golden.compare_gradients(&mlp, &d);
+        golden.compare_leaf("x", &x, &d);
     }
 
     #[test]

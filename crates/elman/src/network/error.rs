@@ -28,7 +28,7 @@ pub enum NetworkError {
         value: String,
     },
     /// No activation has this name.
-    #[error("there is no activation `{name}`; there are: tanh, sigmoid, relu, identity")]
+    #[error("there is no activation `{name}`; there are: {}", elman_core::algebra::Activation::ALL.map(|(name, _)| name).join(", "))]
     Activation {
         /// The unknown name.
         name: String,

@@ -272,6 +272,18 @@ mod tests {
     }
 
     #[test]
+    fn the_golden_is_met() {
+        let golden = crate::network::testing::Golden::read("modern-hopfield");
+        let rows = |name: &str| golden.values(name).chunks(golden.shape(name)[1]).map(<[f64]>::to_vec);
+        let memory = ModernHopfield::new(&rows("patterns").collect::<Vec<_>>(), golden.values("beta")[0]).unwrap();
+        let each = |f: &dyn Fn(&[f64]) -> Vec<f64>| rows("states").flat_map(|s| f(&s)).collect::<Vec<_>>();
+        golden.compare("weights", &each(&|s| memory.weights(s).unwrap()));
+        golden.compare("energy", &each(&|s| vec![memory.energy(s).unwrap()]));
+        golden.compare("update", &each(&|s| memory.update(s).unwrap()));
+        golden.compare("after_4", &each(&|s| memory.retrieve(s, 0.0, 4).unwrap().state));
+    }
+
+    #[test]
     fn a_low_beta_gives_the_mean_and_a_huge_one_does_not_overflow() {
         let patterns = [[1.0, 3.0], [3.0, -1.0]];
         let mean = ModernHopfield::new(&patterns, 1e-9).unwrap().update(&[1.0, 1.0]).unwrap();

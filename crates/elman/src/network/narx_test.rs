@@ -1,5 +1,5 @@
 use super::*;
-use crate::network::testing::{doubled, gradient_check};
+use crate::network::testing::{Golden, doubled, gradient_check};
 use crate::network::{Dense, Windows, activation_named, scores};
 use crate::train::{BatchSource, Optimiser, Rule, Trainer};
 
@@ -242,5 +242,23 @@ fn it_learns_a_plant_given_in_physical_units() {
     for (training, steps, updates) in [(Training::SeriesParallel, 20, 300), (Training::Parallel, 12, 300)] {
         let [ahead, free] = fit(training, steps, updates);
         assert!(ahead > 90.0 && free > 90.0, "{training:?}: {ahead} and {free} per cent");
+    }
+}
+
+#[test]
+fn the_goldens_are_met() {
+    let device = Device::flex().autodiff();
+    for (name, training) in [("narx-series-parallel", Training::SeriesParallel), ("narx-parallel", Training::Parallel)]
+    {
+        let golden = Golden::read(name);
+        let ((batch, units), orders) = (golden.recorded(), golden.sizes("orders"));
+        let [inputs, outputs] = batch.channels;
+        let config = NarxConfig { inputs, outputs, delay: orders[2], ..NarxConfig::new(orders[0], orders[1], &[4, 5]) };
+        let model = golden.fill(config.init(1, &device).unwrap()).with_units(units).with_training(training);
+        let d = golden.part("loss", model.loss(&batch, None, &mut Random::new(1, "")).0).backward();
+        golden.compare_gradients(&model, &d);
+        let (u, y) = (golden.first_row("u"), golden.first_row("y"));
+        golden.compare("free_run", &model.free_run(&u, &y[..batch.warm_up * outputs]).unwrap());
+        golden.compare("one_step", &model.one_step(&Series::new(u, inputs, y, outputs).unwrap()).unwrap());
     }
 }

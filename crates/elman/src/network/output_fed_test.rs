@@ -1,5 +1,5 @@
 use super::*;
-use crate::network::testing::{Numbers, gradients, numbers, tensor, with};
+use crate::network::testing::{Golden, Numbers, gradients, numbers, tensor, with};
 use crate::recurrent::RecurrentConfig;
 use burn::tensor::Device;
 use elman_core::Sizes;
@@ -71,4 +71,28 @@ fn other_layers_are_refused() {
         make("output-feedback", 1),
         Some(OutputFedError::Carries { cell: "output-feedback", carried: "s, y".into() })
     );
+}
+
+#[test]
+fn the_goldens_are_met() {
+    let device = Device::flex().autodiff();
+    for (name, forced) in [("output-fed", true), ("output-fed-free-run", false)] {
+        let golden = Golden::read(name);
+        let (x, first) = (golden.leaf::<3>("x", &device), golden.leaf::<2>("first", &device));
+        let sizes = Sizes { input: x.dims()[2], hidden: golden.values("bias_ih_l0").len(), output: first.dims()[1] };
+        let config = RecurrentConfig::new((find("jordan").unwrap().make)(), sizes);
+        let network = OutputFed::new(golden.fill(config.init(1, &device).unwrap())).unwrap();
+        let targets = forced.then(|| golden.leaf::<3>("targets", &device));
+        let y = match &targets {
+            Some(targets) => network.at_once(x.clone(), targets.clone(), first.clone()),
+            None => network.free_run(x.clone(), first.clone()),
+        };
+        let d = golden.part("y", y).backward();
+        golden.compare_gradients(network.recurrent(), &d);
+        golden.compare_leaf("x", &x, &d);
+        golden.compare_leaf("first", &first, &d);
+        if let Some(targets) = targets {
+            golden.compare_leaf("targets", &targets, &d);
+        }
+    }
 }

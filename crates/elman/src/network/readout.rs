@@ -68,7 +68,8 @@ pub(crate) fn portable(y: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, targets
     let ids: Vec<i32> = targets.iter().map(|&t| if t == IGNORE { 0 } else { t as i32 }).collect();
     let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [targets.len(), 1]), &device);
     let log = activation::log_softmax(logits(y, weight, bias), 1).gather(1, ids);
-    (log * weights).sum().div_scalar(-(count as f64))
+    // Not a division: on the way back Burn would take the reciprocal in f32.
+    (log * weights).sum().mul_scalar(-1.0 / count as f64)
 }
 
 fn fused(bf16: Option<Bf16Kernel>, y: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, targets: &[u32]) -> Tensor<1> {

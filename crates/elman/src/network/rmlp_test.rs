@@ -1,6 +1,8 @@
 use super::*;
-use crate::network::testing::{doubled, gradient_check, numbers, parameters, tensor};
+use crate::network::testing::{Golden, doubled, gradient_check, numbers, parameters, tensor};
 use crate::network::{SequenceModel, Series, SystemModel};
+use crate::random::Random;
+use crate::train::Network;
 
 fn config(recurrent_output: bool, activation: Activation) -> RmlpConfig {
     RmlpConfig { recurrent_output, activation, ..RmlpConfig::new(2, &[4, 3], 2) }
@@ -93,4 +95,45 @@ fn what_cannot_be_made_is_an_error() {
     let line = "the width of a hidden layer is 0, which is not in 1..=1000000";
     assert_eq!(message(RmlpConfig::new(1, &[3, 0], 1)), line);
     assert_eq!(message(RmlpConfig::new(1, &[3], 0)), "the number of outputs is 0, which is not in 1..=1000000");
+}
+
+#[test]
+fn the_goldens_are_met() {
+    let device = Device::flex().autodiff();
+    for (name, recurrent_output) in [("rmlp", false), ("rmlp-recurrent-output", true)] {
+        let golden = Golden::read(name);
+        let x = golden.leaf::<3>("x", &device);
+        let outputs = golden.shape("y")[2];
+        let config = RmlpConfig { recurrent_output, ..RmlpConfig::new(x.dims()[2], &[5, 4], outputs) };
+        let network = golden.fill(config.init(1, &device).unwrap());
+        let count = 2 + usize::from(recurrent_output);
+        let state: Vec<Tensor<2>> = (0..count).map(|k| golden.leaf(&format!("state0_{k}"), &device)).collect();
+        let layers = state.iter().map(|h| vec![h.clone()]).collect();
+        let (y, last) = network.forward(x.clone(), Some(State { layers }));
+        let mut loss = golden.part("y", y);
+        for (k, values) in last.layers.iter().enumerate() {
+            loss = loss + golden.part(&format!("state_{k}"), values[0].clone());
+        }
+        let d = loss.backward();
+        golden.compare_gradients(&network, &d);
+        golden.compare_leaf("x", &x, &d);
+        for (k, h) in state.iter().enumerate() {
+            golden.compare_leaf(&format!("state0_{k}"), h, &d);
+        }
+    }
+}
+
+#[test]
+fn as_a_model_of_a_system_it_meets_the_golden() {
+    let device = Device::flex().autodiff();
+    let golden = Golden::read("system");
+    let ((batch, units), orders) = (golden.recorded(), golden.sizes("orders"));
+    let [inputs, outputs] = batch.channels;
+    let network = RmlpConfig::new(inputs + outputs, &[5, 4], outputs).init(1, &device).unwrap();
+    let model = golden.fill(SequenceModel::new(network, orders[2], true).unwrap()).with_units(units);
+    let d = golden.part("loss", model.loss(&batch, None, &mut Random::new(1, "")).0).backward();
+    golden.compare_gradients(&model, &d);
+    let (u, y) = (golden.first_row("u"), golden.first_row("y"));
+    golden.compare("free_run", &model.free_run(&u, &y[..batch.warm_up * outputs]).unwrap());
+    golden.compare("one_step", &model.one_step(&Series::new(u, inputs, y, outputs).unwrap()).unwrap());
 }

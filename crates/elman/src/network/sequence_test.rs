@@ -1,6 +1,7 @@
 use super::*;
 use crate::flex::to_vec;
-use crate::parameters::export;
+use crate::network::testing::{Golden, gradients, numbers};
+use crate::parameters::{Named, export, import};
 use crate::train::{BatchSource, Optimiser, Rule, Trainer};
 use elman_core::cells::find;
 
@@ -122,4 +123,46 @@ fn it_learns_and_so_does_its_initial_state() {
 fn wrong_sizes_are_errors() {
     let none = SequenceNetworkConfig { outputs: 0, ..config("gru", Predict::Last, false) };
     assert_eq!(none.init(1, &Device::flex()).unwrap_err().to_string(), "number of outputs must be at least 1");
+}
+
+/// The network takes f32 alone, in which the files' parameters and inputs are exact; as for the cells, results are compared with
+/// 2e-6 of a tensor's largest number: some ten roundings in a row.
+#[test]
+fn the_goldens_are_met() {
+    let device = Device::flex().autodiff();
+    for (name, predict) in [("sequence-last", Predict::Last), ("sequence-every", Predict::Every)] {
+        let golden = Golden::read(name);
+        let near = |what: &str, found: Vec<f64>| {
+            let want = golden.values(what);
+            let largest = want.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
+            assert_eq!(found.len(), want.len(), "{what}");
+            for (a, b) in found.iter().zip(want) {
+                assert!((a - b).abs() <= 2e-6 * largest, "{name}: {what} is {a}, PyTorch {b}");
+            }
+        };
+        let single = |what: &str| golden.values(what).iter().map(|&v| v as f32).collect::<Vec<f32>>();
+        let [input, hidden, outputs] = golden.sizes("sizes")[..] else { panic!("sizes") };
+        let sizes = Sizes::new(input, hidden);
+        let config = SequenceNetworkConfig { sizes, layers: 1, outputs, ..config("gru-reset-after", predict, false) };
+        let network = config.init(1, &device).unwrap();
+        let file = export(&network).into_iter().map(|p| Named { values: single(&p.name), ..p }).collect();
+        let network = import(network, file).unwrap();
+        let class = |&k: &f64| if k < 0.0 { readout::IGNORE } else { k as u32 };
+        let target = match predict {
+            Predict::Last => Target::Classes(golden.values("classes").iter().map(class).collect()),
+            Predict::Every => Target::Values(single("values")),
+        };
+        let lengths = Some(golden.sizes("lengths").into());
+        let batch = SequenceBatch { x: single("x"), batch: golden.shape("x")[1], lengths, target, fresh: true };
+        let (predictions, loss) = (network.predictions(&batch, None).0, network.loss(&batch, None).0);
+        near("predictions", numbers(predictions.clone()));
+        near("loss", numbers(loss.clone()));
+        let d_of = |what: &str, shape: Vec<usize>| TensorData::new(single(&format!("d_{what}")), shape);
+        let d_loss = Tensor::<1>::from_data(d_of("loss", vec![1]), &device);
+        let d_predictions = Tensor::<2>::from_data(d_of("predictions", predictions.dims().into()), &device);
+        let d = ((loss * d_loss).sum() + (predictions * d_predictions).sum()).backward();
+        let found = gradients(&network, &d);
+        assert_eq!(found.len(), export(&network).len());
+        found.into_iter().for_each(|(name, values)| near(&format!("d_{name}"), values));
+    }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::network::testing::{doubled, gradient_check, numbers, tensor};
+use crate::network::testing::{Golden, doubled, gradient_check, numbers, tensor};
 use elman_core::cells::find;
 
 const T: usize = 5;
@@ -126,5 +126,37 @@ fn layers_of_one_kind_are_drawn_differently() {
     assert_eq!((&named[0].name[..], &named[3].name[..]), ("layers.0.weight_ih_l0", "layers.1.weight_ih_l0"));
     for (k, p) in named.iter().enumerate() {
         assert!(named[..k].iter().all(|q| q.values != p.values), "{}", p.name);
+    }
+}
+
+#[test]
+fn the_goldens_are_met() {
+    let device = Device::flex().autodiff();
+    for (name, residual, read) in
+        [("stack", false, Read::Last), ("stack-lengths", false, Read::Last), ("stack-residual", true, Read::All)]
+    {
+        let golden = Golden::read(name);
+        let sizes = golden.sizes("sizes");
+        let layers = ["elman", "lstm", "gru-reset-after"].iter().zip(&sizes[1..]).map(|(c, &h)| layer(c, h)).collect();
+        let config = StackConfig { residual, read, ..StackConfig::new(sizes[0], layers) };
+        let stack = golden.fill(config.init(1, &device).unwrap());
+        let x = golden.leaf::<3>("x", &device);
+        let names = [vec!["h_l0"], vec!["h_l1", "c_l1"], vec!["h_l2"]];
+        let initial = names.clone().map(|layer| -> Vec<Tensor<2>> {
+            layer.iter().map(|name| golden.leaf(&name.replace("_l", "0_l"), &device)).collect()
+        });
+        let lengths = name.ends_with("lengths").then(|| golden.sizes("lengths").into());
+        let state = State { layers: initial.to_vec() };
+        let (y, last) = stack.run(Input::Dense(x.clone()), Some(state), lengths, None);
+        let mut loss = golden.part("y", y);
+        for (name, value) in names.iter().flatten().zip(last.layers.into_iter().flatten()) {
+            loss = loss + golden.part(name, value);
+        }
+        let d = loss.backward();
+        golden.compare_gradients(&stack, &d);
+        golden.compare_leaf("x", &x, &d);
+        for (name, value) in names.iter().flatten().zip(initial.iter().flatten()) {
+            golden.compare_leaf(&name.replace("_l", "0_l"), value, &d);
+        }
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::network::testing::{doubled, gradient_check, numbers, tensor};
+use crate::network::testing::{Golden, doubled, gradient_check, numbers, tensor};
 use crate::network::{SequenceModel, Series, SystemModel, activation_named};
 
 fn config() -> TdnnConfig {
@@ -170,4 +170,25 @@ fn what_cannot_be_made_or_used_is_an_error() {
     let line = "the network's number of inputs is 1, which is not in 2..=1000000";
     let one = TdnnConfig { inputs: 1, layers: vec![Context::new(1, 2)] }.init(1, &device).unwrap();
     assert_eq!(SequenceModel::new(one, 1, true).unwrap_err().to_string(), line);
+}
+
+#[test]
+fn the_goldens_are_met() {
+    let device = Device::flex().autodiff();
+    let named = |name| activation_named(name).unwrap();
+    let second = Context { dilation: 2, activation: named("sigmoid"), ..Context::new(4, 3) };
+    let third = Context { activation: named("identity"), ..Context::new(2, 1) };
+    for (name, causal) in [("tdnn", true), ("tdnn-windows", false)] {
+        let golden = Golden::read(name);
+        let x = golden.leaf::<3>("x", &device);
+        let config = TdnnConfig { inputs: x.dims()[2], layers: vec![Context::new(5, 2), second, third] };
+        let network = golden.fill(config.init(1, &device).unwrap());
+        let y = match causal {
+            true => network.forward(x.clone(), None).0,
+            false => network.forward_windows(x.clone()).unwrap(),
+        };
+        let d = golden.part("y", y).backward();
+        golden.compare_gradients(&network, &d);
+        golden.compare_leaf("x", &x, &d);
+    }
 }

@@ -1,5 +1,6 @@
 //! For tests of modules: f64, gradients against central differences, golden files.
 
+use super::series::{Scaling, SeriesBatch, Units};
 use crate::random::Random;
 use crate::recurrent::leaf;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -8,11 +9,16 @@ use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+#[path = "goldens_test.rs"]
+mod goldens;
+#[path = "language_model/golden_test.rs"]
+mod language_model;
+
 /// Parameters or gradients by path.
 pub type Numbers = BTreeMap<String, Vec<f64>>;
 
 pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().try_to_vec::<f64>().unwrap()
+    tensor.into_data().convert::<f64>().try_to_vec::<f64>().unwrap()
 }
 
 pub fn from_values<const D: usize>(values: &[f64], shape: [usize; D], device: &Device) -> Tensor<D> {
@@ -175,6 +181,31 @@ impl Golden {
         from_values(self.values(name), self.shape(name).try_into().unwrap(), device)
     }
 
+    /// An input or initial state that gradients are taken by.
+    pub fn leaf<const D: usize>(&self, name: &str, device: &Device) -> Tensor<D> {
+        self.tensor(name, device).require_grad()
+    }
+
+    pub fn sizes(&self, name: &str) -> Vec<usize> {
+        self.values(name).iter().map(|&v| v as usize).collect()
+    }
+
+    /// A batch of windows and the units, of a file about a system with inputs `u` and outputs `y`.
+    pub fn recorded(&self) -> (SeriesBatch, Units) {
+        let of = |what: &str| self.values(&format!("units_{what}")).to_vec();
+        let scaling = |k: &str| Scaling { mean: of(&format!("{k}_mean")), deviation: of(&format!("{k}_deviation")) };
+        let units = Units { u: scaling("u"), y: scaling("y") };
+        let &[_, batch, inputs] = self.shape("u") else { panic!("(T, B, M)") };
+        let (channels, warm_up) = ([inputs, self.shape("y")[2]], self.sizes("orders")[3]);
+        (SeriesBatch { u: self.values("u").to_vec(), y: self.values("y").to_vec(), batch, channels, warm_up }, units)
+    }
+
+    /// Row 0 of a sequence.
+    pub fn first_row(&self, name: &str) -> Vec<f64> {
+        let &[_, batch, width] = self.shape(name) else { panic!("(T, B, width)") };
+        self.values(name).chunks(batch * width).flat_map(|step| &step[..width]).copied().collect()
+    }
+
     /// The module with the file's parameters, which stand there under the module's names.
     pub fn fill<M: Module>(&self, module: M) -> M {
         let names: Vec<String> = parameters(&with(module.clone(), &Numbers::new())).into_keys().collect();
@@ -188,6 +219,18 @@ impl Golden {
             // As for the cells: 1e-10 relative, and a floor for what is small by cancellation.
             assert!((g - w).abs() <= 1e-13 + 1e-10 * w.abs(), "{name}[{i}] is {g}, expected {w}");
         }
+    }
+
+    /// Compares an output and gives its part of the loss, `Σ output · d_output`.
+    pub fn part<const D: usize>(&self, name: &str, output: Tensor<D>) -> Tensor<1> {
+        self.compare(name, &numbers(output.clone()));
+        let d = self.tensor(&format!("d_{name}"), &output.device());
+        (output * d).sum()
+    }
+
+    /// The gradient by a leaf.
+    pub fn compare_leaf<const D: usize>(&self, name: &str, leaf: &Tensor<D>, d: &Gradients) {
+        self.compare(&format!("d_{name}"), &numbers(leaf.grad(d).expect("a leaf has a gradient")));
     }
 
     /// Every gradient by a parameter, under `d_<parameter>`.

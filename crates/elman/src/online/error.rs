@@ -34,7 +34,8 @@ pub enum OnlineError {
     },
     /// Inputs with one number a step and a unit.
     #[error(
-        "cell `{cell}` takes feeds, which a stream of samples does not bring; use `LinearStep` with them, or a cell without"
+        "cell `{cell}` takes feeds (the masks of zoneout are feeds), which a stream of samples does not bring: they go with backpropagation \
+         through time only; choose a cell without, or use `LinearStep` with them"
     )]
     Feeds {
         /// The cell.

@@ -13,7 +13,7 @@ pub(super) fn of(
     let [steps, batch, width] = raw.dims();
     let valid = |b: usize| lengths.map_or(steps, |lengths| lengths[b]);
     // Beyond a row's length y is zero, and adds nothing to a sum.
-    let mean = |squares: Tensor<3>, count: usize| squares.sum().div_scalar((count * width).max(1) as f64);
+    let mean = |squares: Tensor<3>, count: usize| squares.sum().mul_scalar(1.0 / (count * width).max(1) as f64);
     let mut penalties = Vec::new();
     if regularisation.activation > 0.0 {
         let count = (0..batch).map(valid).sum();

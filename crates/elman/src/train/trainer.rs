@@ -13,6 +13,7 @@ use crate::random::Random;
 use crate::recurrent::State;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A network that can be trained on batches of its kind.
@@ -144,6 +145,8 @@ pub struct Trainer<N: Network> {
     pub parts: usize,
     /// Sets in which parameters are kept: projections after each update.
     pub constraints: Constraints,
+    /// Paths of parameters that do not learn: their gradients are dropped before anything is done with them. See [`Trainer::freeze`].
+    pub frozen: BTreeSet<String>,
     random: Random,
     state: Option<State>,
     step: u64,
@@ -164,10 +167,21 @@ impl<N: Network> Trainer<N> {
             noise: None,
             parts: 1,
             constraints: Constraints::default(),
+            frozen: BTreeSet::new(),
             random: Random::new(seed, "train"),
             state: None,
             step: 0,
         }
+    }
+
+    /// Keeps the parameters whose paths are chosen as they are from now on, beside those that are kept already: a reservoir of random
+    /// weights, as in an echo state network, or layers of a network that was trained before. Gives how many are chosen.
+    pub fn freeze(&mut self, chosen: impl Fn(&str) -> bool) -> usize {
+        let names = parameters::export(self.network()).into_iter().map(|p| p.name).filter(|name| chosen(name));
+        let names: Vec<String> = names.collect();
+        let count = names.len();
+        self.frozen.extend(names);
+        count
     }
 
     /// The network.
@@ -202,6 +216,7 @@ impl<N: Network> Trainer<N> {
         if !value.is_finite() {
             return Err(TrainError::NotFinite { step, what: "the loss", value, rate });
         }
+        gradients.retain(|(name, _)| !self.frozen.contains(name));
         let norm = clip::norm(gradients.iter().map(|(_, g)| g.values()));
         if !norm.is_finite() {
             return Err(TrainError::NotFinite { step, what: "the norm of the gradient", value: norm, rate });
@@ -297,9 +312,13 @@ impl<N: Network> Trainer<N> {
         if let Some((path, ..)) = slots.iter().find(|(path, _, values)| own.get(path) != Some(&values.len())) {
             return Err(does_not_fit(format!("the optimiser's state of `{path}` has no such parameter")));
         }
-        let wanted = if checkpoint.updates == 0 { 0 } else { own.len() * self.optimiser.rule.slots().len() };
-        if slots.len() != wanted {
-            return Err(does_not_fit(format!("it holds {} optimiser states, this run needs {wanted}", slots.len())));
+        // A frozen parameter has states only if it learnt before.
+        let learns = |path: &String| !self.frozen.contains(path);
+        let learning = own.keys().filter(|path| learns(path)).count();
+        let wanted = if checkpoint.updates == 0 { 0 } else { learning * self.optimiser.rule.slots().len() };
+        let held = slots.iter().filter(|(path, ..)| learns(path)).count();
+        if held != wanted {
+            return Err(does_not_fit(format!("it holds {held} optimiser states, this run needs {wanted}")));
         }
         // Everything that can fail comes first, on copies: a checkpoint that does not fit leaves the trainer as it was.
         let mut optimiser = self.optimiser.clone();

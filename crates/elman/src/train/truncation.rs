@@ -7,7 +7,7 @@
 //! dL/dW = Σ_j Σ_{k ≤ j} (dL_j/dh_j) (dh_j/dh_k) (∂h_k/∂W)       all paths j → k: backpropagation through time
 //! ```
 //!
-//! and truncation keeps the paths with k ≥ k1 (⌊j/k1⌋ + 1) - k2. So k1 = k2 = T over sequences of T steps is the full gradient; k1 = k2 is what
+//! and truncation keeps the paths with k ≥ min(k1 (⌊j/k1⌋ + 1), T) - k2. So k2 = T over sequences of T steps is the full gradient, whatever k1; k1 = k2 is what
 //! most programs do, and cuts every path that crosses a multiple of k1; k1 = 1 with k2 = p + 1 keeps k = j-p..j for every j, the same for
 //! all losses, for k2 times the work.
 //!
@@ -65,7 +65,7 @@ impl Truncation {
     /// ```
     /// use elman::train::Truncation;
     /// let windows: Vec<_> = Truncation::new(2, 5).unwrap().windows(7).map(|w| (w.through, w.losses)).collect();
-    /// assert_eq!(windows, [(0..2, 0..2), (0..4, 2..4), (1..6, 4..6), (3..7, 6..7)]);
+    /// assert_eq!(windows, [(0..2, 0..2), (0..4, 2..4), (1..6, 4..6), (2..7, 6..7)]);
     /// assert_eq!(Truncation::new(3, 2).unwrap_err().to_string(), "k2 is 2 and k1 is 3; k2 must be at least k1, \
     ///     or the gradient would not reach the first 1 steps of each update");
     /// ```
@@ -96,17 +96,17 @@ impl Truncation {
         self.back
     }
 
-    /// Whether the loss of step `j` reaches step `k`.
-    pub fn survives(&self, j: usize, k: usize) -> bool {
-        k <= j && k + self.back >= self.every * (j / self.every + 1)
+    /// Whether the loss of step `j` reaches step `k` in a sequence of `steps`.
+    pub fn survives(&self, steps: usize, j: usize, k: usize) -> bool {
+        k <= j && j < steps && k + self.back >= (self.every * (j / self.every + 1)).min(steps)
     }
 
     /// The windows over a sequence of `steps`; at its beginning they are shorter than k2, and the last may have less than k1 losses.
     pub fn windows(&self, steps: usize) -> impl Iterator<Item = Window> + use<> {
         let Truncation { every, back } = *self;
         (0..steps.div_ceil(every)).map(move |n| {
-            let whole = (n + 1) * every;
-            Window { through: whole.saturating_sub(back)..whole.min(steps), losses: n * every..whole.min(steps) }
+            let end = ((n + 1) * every).min(steps);
+            Window { through: end.saturating_sub(back)..end, losses: n * every..end }
         })
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::network::testing::Golden;
 
 /// Symmetric weights and thresholds, uniform in ±1; every third weight is 0, so that some fields are 0 too.
 fn arbitrary(n: usize, thresholds: bool, random: &mut Random) -> Hopfield {
@@ -255,4 +256,44 @@ fn what_is_wrong_is_named() {
         message(CapacitySettings { loads: vec![0.2, 0.1], ..settings }),
         "load is 0.1; it must be above the one before it"
     );
+}
+
+/// Weights, fields, energies, and where each start ends, in both orders of updates.
+fn meets(network: &Hopfield, golden: &Golden) {
+    golden.compare("weights", network.weights());
+    let n = network.units();
+    let signs = |name: &str| golden.values(name).iter().map(|&v| v as i8).collect::<Vec<i8>>();
+    let starts = signs("starts");
+    golden.compare("fields", &starts.chunks(n).flat_map(|s| network.fields(s)).collect::<Vec<_>>());
+    golden.compare("energy", &starts.chunks(n).map(|s| network.energy(s)).collect::<Vec<_>>());
+    for order in ["in_order", "synchronous"] {
+        let ends = signs(&format!("{order}.state"));
+        let (sweeps, outcomes) = (golden.sizes(&format!("{order}.sweeps")), golden.sizes(&format!("{order}.outcome")));
+        for (k, (start, end)) in starts.chunks(n).zip(ends.chunks(n)).enumerate() {
+            let update = if order == "in_order" { Update::InOrder } else { Update::Synchronous };
+            let outcome = [Outcome::FixedPoint, Outcome::TwoCycle][outcomes[k]];
+            let want = Recall { state: end.to_vec(), sweeps: sweeps[k], outcome };
+            assert_eq!(network.recall(start, update, 100).unwrap(), want, "{order}, start {k}");
+        }
+    }
+}
+
+#[test]
+fn the_goldens_are_met() {
+    let golden = Golden::read("hopfield");
+    let network = Hopfield::new(golden.values("weights").to_vec(), golden.values("thresholds").to_vec()).unwrap();
+    meets(&network, &golden);
+    // The bits, weights T and thresholds U of 1982, as the module's head translates them.
+    let (t, u) = (golden.values("T"), golden.values("U"));
+    assert!(network.weights().iter().zip(t).all(|(w, t)| *w == t / 2.0));
+    let sums = t.chunks(u.len()).map(|row| row.iter().sum::<f64>() / 2.0);
+    assert!(network.thresholds().iter().zip(u).zip(sums).all(|((theta, u), half)| *theta == u - half));
+
+    for (name, storage) in [("hopfield-hebbian", Storage::Hebbian), ("hopfield-pseudo-inverse", Storage::PseudoInverse)]
+    {
+        let golden = Golden::read(name);
+        let values: Vec<i8> = golden.values("patterns").iter().map(|&v| v as i8).collect();
+        let patterns: Vec<&[i8]> = values.chunks(golden.shape("patterns")[1]).collect();
+        meets(&Hopfield::store(&Patterns::new(&patterns).unwrap(), storage), &golden);
+    }
 }

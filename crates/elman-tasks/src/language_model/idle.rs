@@ -1,0 +1,73 @@
+//! Settings that were given and change nothing beside the others: told at the beginning, so that nobody waits for their effect.
+
+use crate::settings::Settings;
+
+/// A line for each of them.
+pub fn notes(settings: &Settings) -> Vec<String> {
+    let is = |key: &str, text: &str| settings.text(key) == text;
+    let one_layer = settings.integer("layers") == 1;
+    let between = "it drops between layers, and there is one; --dropout-readout and --dropout-output drop after it";
+    let idle = [
+        ("dropout", settings.number("dropout") > 0.0 && one_layer, between),
+        ("dropout-between", settings.number("dropout-between") > 0.0 && one_layer, between),
+        (
+            "momentum",
+            settings.number("momentum") > 0.0 && is("optimiser", "adam"),
+            "adam has its own, fixed; --optimiser sgd and rmsprop take it",
+        ),
+        (
+            "decoupled-decay",
+            is("decoupled-decay", "on") && settings.number("weight-decay") == 0.0,
+            "--weight-decay is 0",
+        ),
+        ("clip-by", !is("clip-by", "norm") && is("clip", "off"), "--clip is off"),
+        (
+            "schedule-steps",
+            settings.get("schedule-steps").is_some() && ["constant", "epochs"].contains(&settings.text("schedule")),
+            "--schedule is neither warmup nor step nor cosine",
+        ),
+        (
+            "patience",
+            settings.integer("patience") > 0 && settings.integer("eval-every") == 0,
+            "--eval-every is 0: nothing is scored before the end",
+        ),
+    ];
+    let told = idle.into_iter().filter(|(_, idle, _)| *idle);
+    told.map(|(key, _, why)| format!("--{key} changes nothing here: {why}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tasks::find;
+
+    fn of(pairs: &[(&str, &str)]) -> Vec<String> {
+        let mut settings = Settings::new(find("char-lm").unwrap().settings);
+        for (key, value) in pairs {
+            settings.set(key, value, "").unwrap();
+        }
+        settings.complete();
+        notes(&settings)
+    }
+
+    #[test]
+    fn what_changes_nothing_is_told_and_nothing_else() {
+        assert_eq!(of(&[]), [""; 0]);
+        for (idle, with) in [
+            (("dropout", "0.5"), ("layers", "2")),
+            (("dropout-between", "0.5"), ("layers", "2")),
+            (("momentum", "0.9"), ("optimiser", "sgd")),
+            (("decoupled-decay", "on"), ("weight-decay", "0.01")),
+            (("schedule-steps", "10"), ("schedule", "cosine")),
+        ] {
+            let told = of(&[idle]);
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].starts_with(&format!("--{} changes nothing here: ", idle.0)), "{told:?}");
+            assert_eq!(of(&[idle, with]), [""; 0]);
+        }
+        assert_eq!(of(&[("clip-by", "value")]), [""; 0]);
+        assert_eq!(of(&[("clip-by", "value"), ("clip", "off")]).len(), 1);
+        assert_eq!(of(&[("patience", "3"), ("eval-every", "5")]), [""; 0]);
+        assert_eq!(of(&[("patience", "3"), ("eval-every", "0")]).len(), 1);
+    }
+}
