@@ -31,6 +31,10 @@ fn default_text(setting: &Setting) -> String {
     text
 }
 
+fn is_switch(kind: Kind) -> bool {
+    matches!(kind, Kind::Choice(names) if names() == ["off", "on"])
+}
+
 fn value_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Integer(..) => "N",
@@ -45,13 +49,12 @@ fn value_name(kind: Kind) -> &'static str {
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
         settings().into_iter().fold(command, |command, setting| {
-            let (help, default) = (setting.help.trim_end_matches('.'), default_text(setting));
+            let default = default_text(setting);
+            let alone = if is_switch(setting.kind) { "; alone, behind the task, it means on" } else { "" };
+            let help = format!("{}{alone}", setting.help.trim_end_matches('.'));
             let arg = Arg::new(setting.key);
             // A switch alone is on.
-            let arg = match setting.kind {
-                Kind::Choice(names) if names() == ["off", "on"] => arg.num_args(0..=1).default_missing_value("on"),
-                _ => arg,
-            };
+            let arg = if is_switch(setting.kind) { arg.num_args(0..=1).default_missing_value("on") } else { arg };
             command.arg(
                 arg.long(setting.key)
                     .value_name(value_name(setting.kind))

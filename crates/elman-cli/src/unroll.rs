@@ -3,6 +3,7 @@
 use crate::args::Unroll;
 use crate::failure::Failure;
 use crate::output;
+use elman_core::cells;
 use elman_run::{Model, atomic, cell};
 use elman_tasks::cell_of;
 use elman_tasks::unroll::{Shape, Topology, Unrolled};
@@ -12,9 +13,16 @@ pub fn run(command: &Unroll) -> Result<(), Failure> {
     let shape: Shape = command.shape.parse()?;
     let length = command.length.unwrap_or(if shape == Shape::OneToOne { 1 } else { 4 });
     let dir = Path::new(&command.cell);
-    let (cell, layers, next_input) = match dir.is_dir() {
+    // A cell's name wins over a folder of that name.
+    let is_run = dir.is_dir() && cells::find(&cell_of(&command.cell)).is_none();
+    let (cell, layers, next_input) = match is_run {
         // A run's own network.
         true => {
+            if shape != Shape::ManyToMany {
+                return Err(Failure::usage(format!(
+                    "--shape: it is {shape}, and the run's network predicts at every step; leave it out"
+                )));
+            }
             let model = Model::load(dir.join("model.safetensors"))?;
             if let Some(layers) = command.layers.filter(|&layers| layers != model.config().layers) {
                 let has = model.config().layers;

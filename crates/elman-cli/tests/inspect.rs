@@ -88,8 +88,10 @@ fn cells_are_unrolled() {
     assert!(String::from_utf8(place.read("gru.svg")).unwrap().contains("W decoder"));
     run(["unroll", "lstn"]).fails(2, &["unknown cell `lstn`", "lstm"]);
     run(["unroll", "lstm", "--shape", "many"]).fails(2, &["--shape", "many-to-"]);
-    run(["unroll", "lstm", "--length", "0"]).fails(2, &["--length", "at least 1"]);
+    run(["unroll", "lstm", "--length", "0"]).fails(2, &["--length", "from 1 to"]);
     run(["unroll", "lstm", "--layers", "0"]).fails(2, &["--layers", "from 1 to 12"]);
+    std::fs::create_dir(place.path("lstm")).unwrap();
+    finish(common::elman().current_dir(place.path("lstm").parent().unwrap()).args(["unroll", "lstm"])).ok();
     run(["unroll", "lstm", "--bidirectional", "--shape", "one-to-many"]).fails(2, &["--bidirectional", "many-to-many"]);
     let both = run(["unroll", "gru", "--layers", "2", "--bidirectional"]).ok().out;
     assert!(both.contains("W 2 ←") && both.contains("gru 4 ←, layer 2"), "{both}");
@@ -98,6 +100,7 @@ fn cells_are_unrolled() {
     let dir = place.path("run").display().to_string();
     let own = run(["unroll", &dir, "--length", "300"]).ok().out;
     assert!(own.contains("lstm 300, layer 2") && own.contains("x_301, target"), "{own}");
+    run(["unroll", &dir, "--shape", "many-to-one"]).fails(2, &["--shape", "predicts at every step"]);
     run(["unroll", &dir, "--layers", "3"]).fails(2, &["--layers: it is 3", "network has 2"]);
     run(["unroll", &dir, "--bidirectional"]).fails(2, &["one direction"]);
 }

@@ -154,6 +154,20 @@ fn frozen_parameters_stay() {
     for alpha in values("run", "rnn.weight_leak_l0").into_iter().map(share) {
         assert!(((-0.5f32).exp() - 1e-6..=(-1.0f32 / 30.0).exp() + 1e-6).contains(&alpha), "{alpha}");
     }
+    // Nothing else moves them.
+    finish(place.train("bound").args(frozen).args([
+        "--steps",
+        "5",
+        "--max-norm",
+        "0.1",
+        "--non-negative",
+        "weight_hh,readout.bias",
+    ]))
+    .ok();
+    assert_eq!(values("begin", "rnn.weight_hh_l0"), values("bound", "rnn.weight_hh_l0"));
+    assert!(values("bound", "readout.bias").iter().all(|&b| b >= 0.0));
+    finish(place.train("wrong").args(["--freeze", "embedding,rnn,readout"]))
+        .fails(2, &["no parameter is left to learn"]);
     finish(place.train("wrong").args(["--freeze", "nothing"]))
         .fails(2, &["freeze: no parameter has `nothing`", "readout.bias"]);
 }

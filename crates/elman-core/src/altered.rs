@@ -1,6 +1,7 @@
 //! Cells with another specification over the same equations: without biases, under a preset's name, with a stage repeated.
 
-use crate::algebra::{Expr, lanes::Isa};
+use crate::algebra::expression::record;
+use crate::algebra::{Expr, Real, lanes::Isa};
 use crate::cell::{Cell, CellSpec, Column, GateSpec, Pointwise, StageSpec};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,14 +50,15 @@ pub fn with_name(cell: Arc<dyn Cell>, name: &str) -> Arc<dyn Cell> {
     altered(cell, spec)
 }
 
-/// The cell of a preset: under the preset's name, with a summary of its own before the source. Made once.
-pub(crate) fn preset(name: &'static str, summary: &str, cell: impl Cell + 'static) -> Arc<dyn Cell> {
+/// The cell of a preset: under the preset's name, with a summary of its own, and a source before the cell's. Made once.
+pub(crate) fn preset(name: &'static str, summary: &str, source: &str, cell: impl Cell + 'static) -> Arc<dyn Cell> {
     static MADE: Mutex<Option<HashMap<&'static str, Arc<dyn Cell>>>> = Mutex::new(None);
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let make = || {
         // Documentation keeps the blanks before its lines.
-        let (_, source) = cell.spec().doc.split_once("\n\n").unwrap_or_default();
-        let spec = CellSpec { name, doc: format!(" {summary}\n\n{source}").leak(), ..*cell.spec() };
+        let (_, rest) = cell.spec().doc.split_once("\n\n").unwrap_or_default();
+        let source = if source.is_empty() { String::new() } else { format!(" {source}\n") };
+        let spec = CellSpec { name, doc: format!(" {summary}\n\n{source}{rest}").leak(), ..*cell.spec() };
         altered(Arc::new(cell), spec)
     };
     made.get_or_insert_default().entry(name).or_insert_with(make).clone()
@@ -71,7 +73,7 @@ pub(crate) fn with_unit_ranges(cell: Arc<dyn Cell>, ranges: Vec<Option<(f64, f64
 }
 
 /// A cell of two stages, the second a layer from the first's value `u`, with `layers - 1` of these on top of each other.
-pub(crate) fn with_second_stage_repeated(cell: Arc<dyn Cell>, name: &str, layers: usize) -> Arc<dyn Cell> {
+pub(crate) fn with_second_stage_repeated(cell: Arc<dyn Cell>, name: &str, doc: String, layers: usize) -> Arc<dyn Cell> {
     let spec = cell.spec();
     let [first, second] = *spec.stages else { unreachable!("a cell of two stages") };
     let between = |k: usize| -> &'static str { format!("{}{k}", first.writes[0]).leak() };
@@ -86,7 +88,7 @@ pub(crate) fn with_second_stage_repeated(cell: Arc<dyn Cell>, name: &str, layers
         let writes = if k + 1 == layers { second.writes } else { one(between(k + 1)) };
         stages.push(StageSpec { gates: vec![gate].leak(), writes, ..second });
     }
-    let spec = CellSpec { name: name.to_string().leak(), stages: stages.leak(), ..*spec };
+    let spec = CellSpec { name: name.to_string().leak(), doc: doc.leak(), stages: stages.leak(), ..*spec };
     let stages = (0..layers).map(|k| k.min(1)).collect();
     Arc::new(Altered { cell, spec: Box::leak(Box::new(spec)), stages })
 }
@@ -96,7 +98,23 @@ impl Cell for Altered {
         self.spec
     }
     fn record(&self, stage: usize, args: &[Expr]) -> Vec<Expr> {
-        self.cell.record(self.stages[stage], args)
+        let within = self.stages[stage];
+        let (own, inner) = (self.spec.stages[stage].writes, self.cell.spec().stages[within].writes);
+        if own == inner {
+            return self.cell.record(within, args);
+        }
+        // The same equations, what they write under the names of this stage.
+        let recording = record(args.len(), |args| self.cell.record(within, args));
+        let mut values: Vec<Expr> = Vec::with_capacity(recording.nodes.len());
+        for node in &recording.nodes {
+            let value = node.eval(args, &values);
+            values.push(value);
+        }
+        for &(name, id) in &recording.names {
+            let name = inner.iter().position(|&write| write == name).map_or(name, |k| own[k]);
+            values[id].named(name);
+        }
+        recording.outputs.iter().map(|&id| values[id]).collect()
     }
 }
 

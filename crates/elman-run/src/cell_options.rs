@@ -171,11 +171,12 @@ fn build(given: &str) -> Result<Arc<dyn Cell>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use elman_core::algebra::Dual;
     use elman_core::layer::{Layer, Role, Sizes};
     use elman_core::testing::{Problem, Reference, engines, gradient_check};
 
     fn layer(cell: &str) -> Layer {
-        Layer::new(make(cell).unwrap(), Sizes::new(2, 3)).unwrap()
+        Layer::new(crate::cell::make(cell).unwrap(), Sizes::new(2, 3)).unwrap()
     }
 
     /// What one cell computes with the parameters of a problem of another.
@@ -262,6 +263,34 @@ mod tests {
                 let got = f64::from(activation.of(x as f32));
                 assert!((got - activation.of(x)).abs() < 1e-6, "{name} of {x}: {got}");
             }
+            // Far out.
+            for x in [-1e8f32, 1e8] {
+                let want = formula(name, f64::from(x));
+                let bounded = !["sin", "cos"].contains(&name);
+                assert!(
+                    !bounded || (f64::from(activation.of(x)) - want).abs() <= 1e-6 * want.abs().max(1.0),
+                    "{name} of {x}"
+                );
+            }
+            // At zero, where a rectifier's slope is PyTorch's 0 and those of the smooth or leaky ones are theirs.
+            let slope = match name {
+                "relu" => 0.0,
+                "sigmoid" => 0.25,
+                "softplus" | "silu" => 0.5,
+                "leaky-relu" => 0.01,
+                "hard-sigmoid" => 1.0 / 6.0,
+                "cos" => 0.0,
+                _ => 1.0,
+            };
+            let dual: Dual<f64, [f64; 1]> = activation.of(Dual::argument(0.0, 0));
+            assert!((dual.partials[0] - slope).abs() < 1e-12, "{name}: {dual:?}");
+            // What is described is the cell again.
+            let text = elman_core::describe::text(&layer(&given), elman_core::describe::Notation::Elman).unwrap();
+            let problem = Problem::<f64>::new(&layer(&given), 4, 2, 1);
+            // Sums in another order: a + (b - 1) is written without brackets.
+            for (got, want) in outputs(&text, &problem).iter().zip(problem.forward(&mut Reference).y) {
+                assert!((got - want).abs() < 1e-12, "{given}");
+            }
         }
     }
 
@@ -310,6 +339,9 @@ mod tests {
             }
         }
         elman_core::testing::check_cell(make("deep-transition:layers=3").unwrap()).unwrap();
+        let text = elman_core::describe::text(&deep, elman_core::describe::Notation::Elman).unwrap();
+        assert!(text.contains("u_{2,t} = tanh(") && text.contains("3 layers from state to state"), "{text}");
+        assert_eq!(outputs(&text, &problem), y);
     }
 
     /// The name in a cell's specification makes it again.
@@ -346,6 +378,10 @@ mod tests {
             (
                 "leaky:alpha=0.5..1",
                 "cell `leaky:alpha=0.5..1`: alpha is 1; it must be above 0 and below 1, the first at most the last",
+            ),
+            (
+                "leaky:tau=5..2",
+                "cell `leaky:tau=5..2`: tau is 5; it must be a time of which e^(-dt/tau) is above 0 and below 1, the first at most the last",
             ),
             ("leaky:alpha=x", "cell `leaky:alpha=x`: alpha is `x`; it must be a number, or two as in 0.5..0.9"),
             (

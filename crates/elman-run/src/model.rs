@@ -244,8 +244,16 @@ impl Model {
     /// change their sign.
     fn turn_update_gates(&mut self, multiplies: &str) -> Result<(), Error> {
         let wrong = |what: String| Error::Config { what };
-        let name = self.config.cell.split(':').next().unwrap_or_default();
+        // A text of equations is none of these, whatever its name.
+        let text = self.config.cell.contains('\n');
+        let title = crate::cell::title(&self.config.cell).into_owned();
+        let name = title.split(':').next().filter(|_| !text).unwrap_or(&title);
         let native = match name {
+            _ if text => {
+                return Err(wrong(format!(
+                    "`{UPDATE_GATE_KEY}` is for registered cells; `{name}` has equations of its own"
+                )));
+            }
             "gru" | "gru-minimal" | "gru-layer-norm" | "min-gru" => "candidate",
             "gru-reset-after" => "state",
             _ => {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 /// A team of threads and the workspaces that layers borrow for a forward and backward pass.
 ///
-/// Workspaces are kept between steps: in the steady state of training nothing in them is allocated.
+/// Workspaces are kept between steps: in the steady state of training no array in them is allocated.
 pub struct Runtime {
     // One sequence at a time uses the team; two would only take each other's processors.
     engine: Mutex<Engine>,

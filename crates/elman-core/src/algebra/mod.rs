@@ -205,6 +205,15 @@ impl Activation {
         ("cos", Activation::Cos),
     ];
 
+    /// Applies the nonlinearity to a number that gets a name in the equations where they use it more than once.
+    #[inline(always)]
+    pub fn of_named<R: Real>(self, x: R, name: &'static str) -> R {
+        match self {
+            Activation::Softsign | Activation::LeakyRelu | Activation::Elu | Activation::Silu => self.of(x.named(name)),
+            _ => self.of(x),
+        }
+    }
+
     /// Applies the nonlinearity.
     #[inline(always)]
     pub fn of<R: Real>(self, x: R) -> R {
@@ -216,12 +225,14 @@ impl Activation {
             Activation::Softplus => x.softplus(),
             // |x| from the two halves.
             Activation::Softsign => x / (R::constant(1.0) + x.relu() + (-x).relu()),
-            Activation::LeakyRelu => x.relu() - R::constant(0.01) * (-x).relu(),
-            Activation::Elu => x.relu() + (-(-x).relu()).exp() - R::constant(1.0),
+            // x - relu(x) is the half below, with the slope 1 at 0.
+            Activation::LeakyRelu => x.relu() + R::constant(0.01) * (x - x.relu()),
+            Activation::Elu => x.relu() + ((x - x.relu()).exp() - R::constant(1.0)),
             Activation::Silu => x * x.sigmoid(),
-            Activation::HardTanh => (x + R::constant(1.0)).relu() - (x - R::constant(1.0)).relu() - R::constant(1.0),
+            Activation::HardTanh => R::constant(1.0) - (R::constant(2.0) - (x + R::constant(1.0)).relu()).relu(),
             Activation::HardSigmoid => {
-                ((x + R::constant(3.0)).relu() - (x - R::constant(3.0)).relu()) * R::constant(1.0 / 6.0)
+                let risen = (x * R::constant(1.0 / 6.0) + R::constant(0.5)).relu();
+                R::constant(1.0) - (R::constant(1.0) - risen).relu()
             }
             Activation::Sin => x.sin(),
             Activation::Cos => x.cos(),

@@ -26,7 +26,8 @@ crate::cell! {
 }
 
 impl DeepTransition {
-    /// With `layers` layers from state to state, 2 to 8: the multilayer perceptron of the fourth deck's V.
+    /// With `layers` layers from state to state, 2 to 8: the multilayer perceptron of the fourth deck's V. The cell's specification stays for the
+    /// life of the process.
     ///
     /// # Errors
     /// If there are not 2 to 8.
@@ -44,7 +45,13 @@ impl DeepTransition {
             2 => Ok(Arc::new(DeepTransition {})),
             3..=8 => {
                 let name = format!("deep-transition:layers={layers}");
-                Ok(with_second_stage_repeated(Arc::new(DeepTransition {}), &name, layers))
+                let doc = format!(
+                    " A simple recurrent network with {layers} layers from state to state.\n\n Pascanu, Gulcehre, Cho & Bengio, \"How to construct \
+                     deep recurrent neural networks\", 2014, section 3.1: the DT-RNN of its figure 2 b with {} layers in between. The error passes \
+                     {layers} layers in a step, the fourth deck's factor l.\n",
+                    layers - 1
+                );
+                Ok(with_second_stage_repeated(Arc::new(DeepTransition {}), &name, doc, layers))
             }
             _ => Err(OptionError { option: "layers", value: layers as f64, range: "a whole number from 2 to 8" }),
         }

@@ -13,6 +13,6 @@ crate::cell! {
     stage 0 hidden {
         gate a = [x, h];
     } -> h {
-        h = activation.of(a);
+        h = activation.of_named(a, "a");
     }
 }

@@ -15,11 +15,11 @@ crate::cell! {
     stage 0 hidden {
         gate a = [x, y];
     } -> h {
-        h = hidden.of(a);
+        h = hidden.of_named(a, "a");
     }
     stage 1 output {
         gate q = [h];
     } -> y {
-        y = output.of(q);
+        y = output.of_named(q, "q");
     }
 }

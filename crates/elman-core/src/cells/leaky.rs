@@ -25,7 +25,8 @@ crate::cell! {
 }
 
 impl Leaky {
-    /// Units that begin with shares between these two: leak is uniform between their logits.
+    /// Units that begin with shares between these two: leak is uniform between their logits. The cell's specification stays for the life of
+    /// the process.
     ///
     /// # Errors
     /// If a share is not above 0 and below 1, or the first is above the last.
@@ -51,6 +52,12 @@ impl Leaky {
     /// If dt or tau is not a positive number, or the first is above the last.
     pub fn with_time_constants(dt: f64, first: f64, last: f64) -> Result<Arc<dyn Cell>, OptionError> {
         let share = |tau| LeakyFixed::with_time_constant(dt, tau).map(|cell| cell.alpha);
-        Leaky::with_shares(share(first)?, share(last)?)
+        let (low, high) = (share(first)?, share(last)?);
+        if first > last || low == 0.0 || high == 1.0 {
+            let range = "a time of which e^(-dt/tau) is above 0 and below 1, the first at most the last";
+            let value = if high == 1.0 { last } else { first };
+            return Err(OptionError { option: "tau", value, range });
+        }
+        Leaky::with_shares(low, high)
     }
 }

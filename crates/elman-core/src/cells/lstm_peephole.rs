@@ -19,7 +19,7 @@ crate::cell! {
     } -> h, c {
         i = sigmoid(i + pi * c);
         f = sigmoid(f + pf * c);
-        g = input.of(g);
+        g = input.of_named(g, "a");
         c = f * c + i * g;
         o = sigmoid(o + po * c);
         h = o * output.of(c);

@@ -17,7 +17,8 @@ const ENOUGH: usize = 24;
 /// Rows of gate gradients that are kept before the weight gradients are taken: they stay in the second cache.
 pub(super) const BEHIND: usize = 512;
 
-/// Memory of one layer's run, owned by the caller and reused: nothing is allocated once it has seen the largest batch.
+/// Memory of one layer's run, owned by the caller and reused: no array is allocated once it has seen the largest batch, only short lists of a
+/// pass's plan (`tests/allocations.rs`).
 ///
 /// Between `forward` and `backward` it holds the cache: the pre-activations and the values of every step.
 pub struct Workspace<F> {

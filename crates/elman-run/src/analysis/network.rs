@@ -77,7 +77,7 @@ impl Network {
     }
 
     /// A network that reads and predicts numbers: layers, and a readout to K numbers, W y + b with a weight (K, P) and a bias (K). The state before
-    /// the first step is zero, the loss [`Path::series`]'s.
+    /// the first step is zero, the loss that of [`Path::series`](super::Path::series).
     ///
     /// # Errors
     /// There is no layer, shapes do not fit each other, a parameter is not finite, or a cell has feeds.

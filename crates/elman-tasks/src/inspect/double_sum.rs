@@ -132,7 +132,8 @@ pub fn double_sum(page: &mut Page, findings: &Findings) {
          j - k it says how far back the weights are taught from. The parts of all lags add up to the whole gradient.",
     );
     paths(page, findings);
-    let lags: Vec<usize> = [0, 1, 2, 5, 10, 20, 50, 99].into_iter().filter(|&l| l < findings.subject.lags).collect();
+    let lags: Vec<usize> =
+        [0, 1, 2, 5, 10, 20, 50, 99, 199, 499, 999].into_iter().filter(|&l| l < findings.subject.lags).collect();
     let mut head = vec!["back over lags 0 to".to_string()];
     head.extend(lags.iter().map(usize::to_string));
     let head: Vec<&str> = head.iter().map(String::as_str).collect();

@@ -47,9 +47,9 @@ pub fn product(page: &mut Page, findings: &Findings) {
 fn beside_the_matrix(measured: &Measured) -> Option<String> {
     let verdict = measured.verdict?;
     let largest = measured.matrices.iter().filter_map(|m| m.singular_values.first().copied()).reduce(f64::max)?;
-    let end = match (largest > 1.0, verdict.kind) {
+    let end = match (largest >= 1.0, verdict.kind) {
         (true, Kind::Exploding) => "here both grow.",
-        (true, _) => "a value above 1 alone makes no gradient explode.",
+        (true, _) => "a value of 1 or more alone makes no gradient explode.",
         (false, _) => {
             "a value below 1 lets it vanish where the activation's slope is at most 1 and nothing else carries the state."
         }

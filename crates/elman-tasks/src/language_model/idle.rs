@@ -32,8 +32,12 @@ pub fn notes(settings: &Settings) -> Vec<String> {
             "--eval-every is 0: nothing is scored before the end",
         ),
     ];
+    let cell = settings.text("cell");
+    let begins = cell.starts_with("leaky:") && (cell.contains("tau=") || cell.contains("alpha="));
+    let lost = (begins && !is("init-range", "off"))
+        .then(|| format!("--init-range draws every parameter: where `{cell}` lets its units begin is lost"));
     let told = idle.into_iter().filter(|(_, idle, _)| *idle);
-    told.map(|(key, _, why)| format!("--{key} changes nothing here: {why}")).collect()
+    told.map(|(key, _, why)| format!("--{key} changes nothing here: {why}")).chain(lost).collect()
 }
 
 #[cfg(test)]
@@ -65,6 +69,7 @@ mod tests {
             assert!(told[0].starts_with(&format!("--{} changes nothing here: ", idle.0)), "{told:?}");
             assert_eq!(of(&[idle, with]), [""; 0]);
         }
+        assert_eq!(of(&[("cell", "leaky:tau=5"), ("init-range", "0.1")]).len(), 1);
         assert_eq!(of(&[("clip-by", "value")]), [""; 0]);
         assert_eq!(of(&[("clip-by", "value"), ("clip", "off")]).len(), 1);
         assert_eq!(of(&[("patience", "3"), ("eval-every", "5")]), [""; 0]);

@@ -3,6 +3,7 @@
 use crate::settings::{Settings, read_table};
 use crate::{Error, Observer, RunDir};
 use elman::Bf16Kernel;
+use std::fmt::Display;
 
 /// The key of the note in config.toml that says what ran.
 pub const RAN: &str = "precision-ran";
@@ -10,12 +11,19 @@ pub const RAN: &str = "precision-ran";
 /// What takes the products of the recurrent layers and of the readout in mixed precision; none: they are in f32. A line says so where the
 /// machine cannot do what was asked for.
 pub fn choose(settings: &Settings, observer: &mut dyn Observer) -> Option<Bf16Kernel> {
+    chosen(settings, Bf16Kernel::detect(), observer)
+}
+
+/// The same on a machine where this was found.
+fn chosen<E: Display>(
+    settings: &Settings,
+    found: Result<Bf16Kernel, E>,
+    observer: &mut dyn Observer,
+) -> Option<Bf16Kernel> {
     if settings.text("precision") != "bf16" {
         return None;
     }
-    Bf16Kernel::detect()
-        .inspect_err(|reason| observer.note(&format!("precision: bf16 was asked for, but {reason}: f32 runs")))
-        .ok()
+    found.inspect_err(|reason| observer.note(&format!("precision: bf16 was asked for, but {reason}: f32 runs"))).ok()
 }
 
 /// What runs, in a word or two.
@@ -63,13 +71,16 @@ mod tests {
         let mut lines = Lines::default();
         assert_eq!(choose(&settings("f32"), &mut lines), None);
         assert_eq!(lines.0, Vec::<String>::new());
-        match (choose(&settings("bf16"), &mut lines), Bf16Kernel::detect()) {
-            (Some(kernel), Ok(found)) => assert_eq!((kernel, lines.0.len()), (found, 0)),
-            (None, Err(reason)) => {
-                assert_eq!(lines.0, [format!("precision: bf16 was asked for, but {reason}: f32 runs")]);
-            }
-            other => panic!("{other:?}"),
-        }
+        assert_eq!(choose(&settings("bf16"), &mut lines), Bf16Kernel::detect().ok());
+        // Machines of both kinds.
+        let mut lines = Lines::default();
+        let found: Result<_, &str> = Ok(Bf16Kernel::Amx);
+        assert_eq!(chosen(&settings("bf16"), found, &mut lines), Some(Bf16Kernel::Amx));
+        assert_eq!(lines.0, Vec::<String>::new());
+        assert_eq!(chosen(&settings("bf16"), Err("it is an abacus"), &mut lines), None);
+        assert_eq!(lines.0, ["precision: bf16 was asked for, but it is an abacus: f32 runs"]);
+        assert_eq!(chosen(&settings("f32"), Err("it is an abacus"), &mut lines), None);
+        assert_eq!(lines.0.len(), 1);
     }
 
     #[test]

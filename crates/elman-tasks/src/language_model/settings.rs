@@ -68,9 +68,9 @@ macro_rules! language_model_settings {
                 "Largest norm of a row of a recurrent layer's matrices: a longer one is scaled down to it after each update; 0 \
                  means none."),
             fixed("non-negative", regularisation::PARTS, Is("off"),
-                "Parameters that are kept at 0 or above after each update: those whose names contain one of these parts, with commas between."),
+                "Parameters that are kept at 0 or above after each update: those whose names contain one of these parts."),
             fixed("freeze", regularisation::PARTS, Is("off"),
-                "Parameters that stay as they were drawn: those whose names contain one of these parts, with commas between. `rnn` makes a \
+                "Parameters that stay as they were drawn: those whose names contain one of these parts. `rnn` makes a \
                  reservoir, of which embedding and readout alone learn; `leak` keeps the shares of leaky units."),
             setting("dropout", FRACTION, Is("0"), "Fraction of values dropped between layers while training."),
             setting("dropout-embedding", FRACTION, Is("0"),

@@ -137,11 +137,11 @@ impl Topology<'_> {
     /// Refuses what cannot be drawn.
     fn check(&self) -> Result<(), Error> {
         let Topology { length, layers, bidirectional, shape, .. } = *self;
-        if length == 0 {
-            return Err(Error::Usage("--length: it is 0; it must be at least 1".into()));
+        if !(1..=MAX_LENGTH).contains(&length) {
+            return Err(Error::Usage(format!("--length: it is {length}; it must be from 1 to {MAX_LENGTH}")));
         }
         if !(1..=MAX_LAYERS).contains(&layers) {
-            return Err(Error::Usage(format!("--layers: it is {layers}; it must be from 1 to {MAX_LAYERS}")));
+            return Err(Error::Usage(format!("--layers: from 1 to {MAX_LAYERS} can be drawn, not {layers}")));
         }
         if shape == Shape::OneToOne && length > 1 {
             return Err(Error::Usage(format!(
@@ -210,6 +210,8 @@ impl Topology<'_> {
     }
 }
 
+/// More steps have no numbers that are read.
+pub const MAX_LENGTH: usize = 1_000_000_000;
 /// More layers are no picture.
 pub const MAX_LAYERS: usize = 12;
 

@@ -4,13 +4,26 @@ use super::{Kind, Unrolled, Vertex};
 use crate::inspect::escaped;
 use std::fmt::Write;
 
+/// Between columns, at least.
 const COLUMN: f64 = 190.0;
+/// Between boxes of a row, at least.
+const GAP: f64 = 14.0;
 const ROW: f64 = 88.0;
 const MARGIN: f64 = 70.0;
 const HEAD: f64 = 46.0;
 
-fn place(vertex: &Vertex) -> (f64, f64) {
-    (MARGIN + COLUMN * vertex.column, HEAD + 30.0 + ROW * vertex.row as f64)
+/// The distance of columns at which no box of a row covers its neighbour.
+fn column(graph: &Unrolled) -> f64 {
+    let mut order: Vec<&Vertex> = graph.vertices.iter().collect();
+    order.sort_by(|a, b| a.row.cmp(&b.row).then(a.column.total_cmp(&b.column)));
+    let pairs = order.windows(2).filter(|pair| pair[0].row == pair[1].row);
+    let needed = pairs.map(|pair| (size(pair[0]).0 + size(pair[1]).0 + GAP) / (pair[1].column - pair[0].column));
+    needed.fold(COLUMN, f64::max)
+}
+
+/// Where a vertex stands, with columns so far apart.
+fn place(vertex: &Vertex, column: f64) -> (f64, f64) {
+    (MARGIN + column * vertex.column, HEAD + 30.0 + ROW * vertex.row as f64)
 }
 
 /// Half width and half height.
@@ -23,8 +36,8 @@ fn size(vertex: &Vertex) -> (f64, f64) {
 }
 
 /// Where the straight line from a vertex to another leaves its box.
-fn border(from: &Vertex, to: &Vertex) -> (f64, f64) {
-    let ((x, y), (tx, ty)) = (place(from), place(to));
+fn border(from: &Vertex, to: &Vertex, column: f64) -> (f64, f64) {
+    let ((x, y), (tx, ty)) = (place(from, column), place(to, column));
     let (w, h) = size(from);
     let (dx, dy) = (tx - x, ty - y);
     let scale = f64::min(
@@ -36,8 +49,9 @@ fn border(from: &Vertex, to: &Vertex) -> (f64, f64) {
 
 /// Draws it on white, for slides and papers.
 pub fn draw(graph: &Unrolled) -> String {
+    let column = column(graph);
     let lowest = graph.vertices.iter().map(|v| v.row).max().unwrap_or(0) as f64;
-    let right = graph.vertices.iter().map(|v| place(v).0 + size(v).0).fold(0.0, f64::max);
+    let right = graph.vertices.iter().map(|v| place(v, column).0 + size(v).0).fold(0.0, f64::max);
     let (width, height) = (right + 30.0, HEAD + 30.0 + lowest * ROW + 44.0);
     let title = escaped(&graph.title);
     let mut out = format!(
@@ -53,7 +67,7 @@ pub fn draw(graph: &Unrolled) -> String {
     );
     for edge in &graph.edges {
         let (from, to) = (&graph.vertices[edge.from], &graph.vertices[edge.to]);
-        let ((x1, y1), (x2, y2)) = (border(from, to), border(to, from));
+        let ((x1, y1), (x2, y2)) = (border(from, to, column), border(to, from, column));
         let dashed = if edge.shared { " stroke-dasharray=\"5 4\" stroke-opacity=\"0.6\"" } else { "" };
         // Writing to a string does not fail.
         let _ = writeln!(
@@ -74,7 +88,7 @@ pub fn draw(graph: &Unrolled) -> String {
         }
     }
     for vertex in &graph.vertices {
-        let ((x, y), (w, h)) = (place(vertex), size(vertex));
+        let ((x, y), (w, h)) = (place(vertex, column), size(vertex));
         let (fill, round, dashed) = match vertex.kind {
             Kind::Given => ("#f2f2f2", h, ""),
             Kind::Weights => ("#fff", h, " stroke-dasharray=\"4 3\""),

@@ -80,7 +80,7 @@ fn pictures_have_every_vertex_and_edge() {
 fn what_cannot_be_unrolled() {
     let lstm = (cells::find("lstm").unwrap().make)();
     let message = |shape, length| Unrolled::new(lstm.spec(), shape, length).unwrap_err().to_string();
-    assert_eq!(message(Shape::ManyToOne, 0), "--length: it is 0; it must be at least 1");
+    assert_eq!(message(Shape::ManyToOne, 0), "--length: it is 0; it must be from 1 to 1000000000");
     assert!(message(Shape::OneToOne, 2).contains("one-to-one has one step"));
     let stacked = |layers, bidirectional, shape| {
         let (cell, next_input) = (lstm.spec(), false);
@@ -88,7 +88,7 @@ fn what_cannot_be_unrolled() {
             .unwrap_err()
             .to_string()
     };
-    assert_eq!(stacked(0, false, Shape::ManyToMany), "--layers: it is 0; it must be from 1 to 12");
+    assert_eq!(stacked(0, false, Shape::ManyToMany), "--layers: from 1 to 12 can be drawn, not 0");
     assert!(stacked(2, true, Shape::EncoderDecoder).contains("encoder-decoder does not; take many-to-one"));
     let error = "many-to-on".parse::<Shape>().unwrap_err();
     assert_eq!(error.to_string(), "--shape: unknown shape `many-to-on`; did you mean `many-to-one`?");
@@ -167,4 +167,37 @@ fn layers_and_directions() {
     let from: Vec<_> =
         graph.edges.iter().filter(|e| e.to == y).map(|e| graph.vertices[e.from].label.as_str()).collect();
     assert_eq!(from, ["lstm 4", "lstm 1 ←"]);
+}
+
+/// Boxes in a row stand beside each other, whatever their names.
+#[test]
+fn no_box_covers_another() {
+    for (name, layers, length) in
+        [("gru-reset-after", 2, 4), ("lstm", 2, 1_000_000_000), ("deep-transition-shortcut", 3, 3)]
+    {
+        for bidirectional in [false, true] {
+            let cell = (cells::find(name).unwrap().make)();
+            let shape = Shape::ManyToMany;
+            let network = Topology { cell: cell.spec(), layers, bidirectional, shape, length, next_input: true };
+            let svg = Unrolled::network(network).unwrap().svg();
+            let boxes: Vec<[f64; 4]> = svg
+                .lines()
+                .filter(|line| line.starts_with("<rect class=\"vertex\""))
+                .map(|line| {
+                    ["x", "y", "width", "height"].map(|key| {
+                        let rest = &line[line.find(&format!(" {key}=\"")).unwrap() + key.len() + 3..];
+                        rest[..rest.find('"').unwrap()].parse().unwrap()
+                    })
+                })
+                .collect();
+            assert!(boxes.len() > 10);
+            for (i, a) in boxes.iter().enumerate() {
+                for b in &boxes[..i] {
+                    let apart =
+                        a[0] + a[2] <= b[0] || b[0] + b[2] <= a[0] || a[1] + a[3] <= b[1] || b[1] + b[3] <= a[1];
+                    assert!(apart, "{name}: {a:?} {b:?}");
+                }
+            }
+        }
+    }
 }
