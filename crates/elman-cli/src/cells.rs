@@ -34,8 +34,11 @@ fn parts(doc: &str) -> (String, String) {
     let (summary, rest) = (one_line(summary), one_line(rest));
     let year = |w: &[u8]| w.iter().all(u8::is_ascii_digit) && (w.starts_with(b"19") || w.starts_with(b"20"));
     let dated = |text: &str| text.as_bytes().windows(4).any(year);
-    // A sentence ends before a capital letter, which rules out "et al. 2014".
-    let ends = |at: usize| rest[at + 1..].trim_start().chars().next().is_none_or(|c| c.is_uppercase() || c == '`');
+    // A sentence ends before a capital letter, which rules out "et al. 2014", or before an equation.
+    let ends = |at: usize| {
+        let after = rest[at + 1..].trim_start();
+        after.chars().next().is_none_or(|c| c.is_uppercase() || c == '`') || after.split(' ').nth(1) == Some("=")
+    };
     let mut end =
         rest.match_indices(['.', ';']).map(|(at, _)| at).filter(|&at| rest.as_bytes()[at] == b';' || ends(at));
     let first = end.find(|&at| dated(&rest[..at])).map_or(rest.as_str(), |at| &rest[..at]);
@@ -64,5 +67,9 @@ mod tests {
         lines.sort();
         lines.dedup_by(|a, b| a.0 == b.0);
         assert_eq!(lines.len(), REGISTRY.len(), "two cells with one summary");
+        let source = |name: &str| parts((elman_core::cells::find(name).unwrap().make)().spec().doc).1;
+        assert_eq!(source("jordan"), "Jordan, \"Serial order: a parallel distributed processing approach\", 1986");
+        assert_eq!(source("residual"), "the fourth lecture deck");
+        assert!(source("deep-transition").ends_with("the DT-RNN of its figure 2 b with one layer in between"));
     }
 }
