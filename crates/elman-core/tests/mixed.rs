@@ -58,6 +58,12 @@ fn kernels() -> impl Iterator<Item = (Isa, Bf16Kernel)> {
     })
 }
 
+/// Steps of so many rows that sources are converted once for a chunk of steps, and of few where most sequences have ended.
+fn many_rows(layer: &Layer) -> (&'static str, Problem<f32>) {
+    let lengths: Vec<usize> = (0..20).map(|row| 1 + row % 7).collect();
+    ("many rows", Problem::new(layer, 7, 20, 3).lengths(&lengths).states())
+}
+
 /// Rounding moves an operand by at most 2^-8 of itself, two operands of each product, once forward and once backward. What
 /// later steps add is damped on its way, and over the terms of a sum the signs differ. The worst here is 2.6 of these four.
 const TOLERANCE: f64 = 4.0 / 256.0;
@@ -74,9 +80,11 @@ fn every_cell_is_near_the_reference() {
     for (input, hidden, output) in [(3, 17, 5), (31, 31, 33), (65, 70, 40)] {
         for entry in cells::REGISTRY {
             let layer = Layer::new((entry.make)(), Sizes { input, hidden, output }).unwrap();
-            for (case, p) in problems::<f32>(&layer) {
+            for (case, p) in problems::<f32>(&layer).into_iter().chain([many_rows(&layer)]) {
                 for (isa, kernel) in kernels() {
                     let mut largest = 0.0f64;
+                    // Of more rows some are worse.
+                    let tolerance = if case == "many rows" { 1.5 * TOLERANCE } else { TOLERANCE };
                     for (k, (name, got, want)) in both(&p, &mut Fused::in_bf16(isa, 2, kernel)).into_iter().enumerate()
                     {
                         // Where a sum lies within its rounding of the kink the gradient is another one altogether; see below.
@@ -90,7 +98,7 @@ fn every_cell_is_near_the_reference() {
                             distance <= 4.0 * movement(&wide(&p), 1.0 / 256.0)[k] / largest
                         };
                         assert!(
-                            distance <= TOLERANCE || (magnifies(&layer) || normalises(&layer)) && reached(),
+                            distance <= tolerance || (magnifies(&layer) || normalises(&layer)) && reached(),
                             "{}, H = {hidden}, {isa}, {kernel}, {case}, {name}: {distance}",
                             entry.name
                         );
@@ -112,7 +120,7 @@ fn every_cell_is_near_the_reference() {
 fn whole_numbers_stay_exact() {
     for (input, hidden) in [(3, 17), (31, 33), (65, 130)] {
         let layer = Layer::new((cells::find("elman-relu").unwrap().make)(), Sizes::new(input, hidden)).unwrap();
-        for (case, mut p) in problems::<f32>(&layer) {
+        for (case, mut p) in problems::<f32>(&layer).into_iter().chain([many_rows(&layer)]) {
             let mut noise = Noise(5);
             let mut draw = |list: &mut [f32], one_in: u64| {
                 list.iter_mut().for_each(|x| {

@@ -8,6 +8,7 @@ use super::backward::{GateRows, Results};
 use super::hands::Hands;
 use super::memory::{Matrix, pieces};
 use super::mixed::Right;
+use super::mixed::pairs::{pair_rows, rows};
 use super::product::{Init, Product, Segment, Soon};
 use super::run::Run;
 use super::team::share;
@@ -113,10 +114,19 @@ impl<F: Element> Run<'_, F> {
         // Nobody still reads the panels of another mask.
         self.team.barrier();
         // SAFETY: own columns here; complete for all past the barrier.
+        let converts = self.plan.bf16.is_some();
+        let (all_pairs, pairs) = (pair_rows(gates.rows), self.ws.gradients.x.ptr().cast::<u32>());
         unsafe {
             for (panel, first, vectors) in pieces(panels, self.own(input, thread)) {
                 let start = panel * panels.width + first * panels.lanes;
                 let columns = (vectors * panels.lanes).min(input - start);
+                if converts {
+                    // Once for all pieces of all gates.
+                    let to = pairs.add(panel * all_pairs * panels.width + first * panels.lanes);
+                    let filled = vectors * panels.lanes;
+                    rows(|r| x.add(r * input + start), gates.rows, (columns, filled), to, panels.width);
+                    continue;
+                }
                 for row in 0..gates.rows {
                     let to = x_panels.at(panel, row).add(first * panels.lanes);
                     to.copy_from_nonoverlapping(x.add(row * input + start), columns);
@@ -132,6 +142,7 @@ impl<F: Element> Run<'_, F> {
             let d_gates = self.d_gates(stage, gates);
             let Some(s) = self.plan.input_source(stage) else { continue };
             let of_source = &shape.sources[s].gates;
+            let right = if converts { Right::Pairs } else { Right::Numbers };
             self.deal(shape.width, of_source.len(), thread, hands, |k, (group, first, vectors), hands| {
                 let (shift, units) = (first * panels.lanes, vectors * panels.lanes);
                 let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
@@ -141,12 +152,15 @@ impl<F: Element> Run<'_, F> {
                         a: d_gates.at(group * shape.gates + of_source[k].0, 0).wrapping_add(shift).cast_const(),
                         row: 1,
                         column: panels.width,
-                        b: x_panels.at(panel, 0).cast_const(),
+                        b: match converts {
+                            true => pairs.wrapping_add(panel * all_pairs * panels.width).cast::<F>().cast_const(),
+                            false => x_panels.at(panel, 0).cast_const(),
+                        },
                         depth: gates.rows,
                         next: 0,
                     });
                     // SAFETY: operands are complete past the barrier; nobody else has this piece.
-                    unsafe { self.weight_product(hands, out.at(panel, shift), units, input, panel, fresh) };
+                    unsafe { self.weight_product(hands, out.at(panel, shift), units, input, panel, right, fresh) };
                 }
             });
         }

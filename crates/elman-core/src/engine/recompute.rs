@@ -306,14 +306,14 @@ fn stage_bytes<F>(stage: &PackedStage<F>) -> usize {
 }
 
 fn gradient_bytes<F>(space: &GradientSpace<F>) -> usize {
-    let GradientSpace { stages, values, gates, tables, x, scratch, masks, feeds } = space;
+    let GradientSpace { stages, values, gates, tables, x, pairs, scratch, masks, feeds } = space;
     let stage = |stage: &PackedGradients<F>| {
         let PackedGradients { sources, bias, gains, shifts, units } = stage;
         buffers(sources) + bias.bytes() + gains.bytes() + shifts.bytes() + units.bytes()
     };
     let lists = [&values[0], &values[1], gates, tables, masks, feeds];
     let lists: usize = lists.into_iter().map(|list| buffers(list)).sum();
-    stages.iter().map(stage).sum::<usize>() + x.bytes() + scratch.bytes() + lists
+    stages.iter().map(stage).sum::<usize>() + x.bytes() + pairs.bytes() + scratch.bytes() + lists
 }
 
 impl<F> SegmentWorkspace<F> {

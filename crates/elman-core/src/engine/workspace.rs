@@ -1,7 +1,8 @@
 //! What the engine keeps between calls: packed weights, cached values, scratch.
 
 use super::memory::{Buffer, Matrix, Panels};
-use super::mixed::Bf16Kernel;
+use super::mixed::pairs::pair_rows;
+use super::mixed::{Bf16Kernel, TILE};
 use super::rows::Rows;
 use super::weights::{PackedGradients, PackedStage, StageShape};
 use super::{Input, Sequence};
@@ -61,8 +62,10 @@ pub(super) struct GradientSpace<F> {
     pub gates: Vec<Buffer<F>>,
     /// For each stage: gate gradients summed by token, [group, gate][V].
     pub tables: Vec<Buffer<F>>,
-    /// Input rows of the current chunk (or the embedding table) in panels.
+    /// Input rows of the current chunk (or the embedding table) in panels, in mixed precision as pairs.
     pub x: Buffer<F>,
+    /// In mixed precision, where [`Plan::pairs_of_sources`]: a source's values in the current chunk, as pairs, panel after panel.
+    pub pairs: Buffer<F>,
     /// Products on their way to somewhere else.
     pub scratch: Buffer<F>,
     /// For each mask: its gradient in sorted rows.
@@ -102,6 +105,7 @@ impl<F: Element> Workspace<F> {
                 gates: Vec::new(),
                 tables: Vec::new(),
                 x: Buffer::default(),
+                pairs: Buffer::default(),
                 scratch: Buffer::default(),
                 masks: Vec::new(),
                 feeds: Vec::new(),
@@ -181,6 +185,12 @@ pub(super) fn outputs_in_place(layer: &Layer, stages: &[StageShape], lanes: usiz
 }
 
 impl Plan {
+    /// Whether weight gradients convert a source's values to pairs once for a chunk of steps, and not for each piece of a gate: where a step's
+    /// rows fill a row of tiles, which is what they take.
+    pub fn pairs_of_sources(&self) -> bool {
+        self.bf16.is_some() && self.batch >= TILE
+    }
+
     /// The source that is the input, of a stage that has it.
     pub fn input_source(&self, stage: usize) -> Option<usize> {
         self.stages[stage].sources.iter().position(|s| s.place == Place::Input)
@@ -386,8 +396,14 @@ impl<F: Element> Workspace<F> {
         grow(&mut g.tables, &plan.stages.iter().map(|s| s.panels() * table_rows * w).collect::<Vec<_>>());
         let input_rows = if table_rows > 0 { table_rows } else { rows };
         let input = panels.padded(layer.sizes().input);
-        g.x.room(input_rows * input);
         let widest = plan.widths.iter().copied().max().unwrap_or(0);
+        // A word of pairs takes as much as a number.
+        let pairs = |rows: usize| if plan.bf16.is_some() { pair_rows(rows) } else { 0 };
+        g.x.room(input_rows.max(pairs(input_rows)) * input);
+        if plan.pairs_of_sources() {
+            let steps = plan.backward_chunks.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+            g.pairs.room(steps * pairs(plan.batch) * panels.padded(widest));
+        }
         g.scratch.room((input_rows * input).max(plan.batch * panels.padded(widest)));
         let source_width = |m: &(usize, usize, Place)| panels.padded(layer.width_of(m.2));
         grow(&mut g.masks, &plan.masks.iter().map(|m| source_width(m) * plan.batch).collect::<Vec<_>>());

@@ -10,7 +10,8 @@
 //! half. An odd depth ends in a pair with a zero. Every kernel reads the same layouts:
 //!
 //! * A: tiles [block of 16 rows][chunk of 16 pairs][row][pair], converted into a thread's scratch for each product;
-//! * B: [pair][column], at the panel's distance; weights are packed so once a pass, data are converted in scratch.
+//! * B: [pair][column], at the panel's distance; weights are packed so once a pass, inputs and states once for a chunk of steps or, of few rows,
+//!   in scratch.
 //!
 //! | file | what |
 //! | --- | --- |
@@ -164,7 +165,7 @@ struct Strip {
 }
 
 /// Rows of a tile, and pairs in one of its rows.
-const TILE: usize = 16;
+pub(super) const TILE: usize = 16;
 /// Numbers of a panel's row at most.
 const WIDEST: usize = 64;
 /// Words of a tile.

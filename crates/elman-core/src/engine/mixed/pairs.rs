@@ -109,6 +109,29 @@ pub(in crate::engine) unsafe fn right(b: *const f32, width: usize, depth: usize,
     }
 }
 
+/// Rows of numbers, which are f32, anywhere in memory, as [`pair_rows`] rows of pairs, `width` apart; zero from `columns` up to `filled`.
+///
+/// # Safety
+/// `columns` numbers of each row can be read, and `to` has room for `filled` words of each row of pairs.
+pub(in crate::engine) unsafe fn rows<F>(
+    row: impl Fn(usize) -> *const F,
+    rows: usize,
+    (columns, filled): (usize, usize),
+    to: *mut u32,
+    width: usize,
+) {
+    debug_assert!(size_of::<F>() == size_of::<f32>());
+    for k in 0..pair_rows(rows) {
+        let number = |r: usize| (r < rows).then(|| row(r).cast::<f32>());
+        // SAFETY: the caller's promise.
+        unsafe {
+            let to = to.add(k * width);
+            interleave(number(2 * k), number(2 * k + 1), columns, to);
+            core::slice::from_raw_parts_mut(to.add(columns), filled - columns).fill(0);
+        }
+    }
+}
+
 /// A row of pairs from two rows of numbers; none: zeros.
 unsafe fn interleave(even: Option<*const f32>, odd: Option<*const f32>, columns: usize, to: *mut u32) {
     #[cfg(target_arch = "x86_64")]
