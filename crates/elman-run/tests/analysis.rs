@@ -8,7 +8,7 @@ use elman_core::engine::{Engine, Input, Sequence, reference};
 use elman_run::analysis::cost::Sizes;
 use elman_run::analysis::linear::singular_values;
 use elman_run::analysis::{
-    AnalysisError, Flow, FlowSettings, Kind, Lyapunov, Network, Path, Products, Unfolded, Verdict, costs,
+    AnalysisError, Flow, FlowSettings, Kind, Lyapunov, Network, Path, Paths, Products, Unfolded, Verdict, costs,
     geometric_lags, recurrent_matrices,
 };
 use std::sync::Arc;
@@ -469,21 +469,29 @@ fn costs_grow_as_the_fourth_decks_table_says() {
     assert_eq!(["lstm", "gru", "min-gru", "jordan"].map(possible), [4, 4, 5, 6]);
 }
 
-/// Each loss by itself: their mean is the whole gradient, and a lag of one is the path from that loss to that step.
+/// Each loss by itself, back to each step: what the flow of that loss alone has at each lag.
 #[test]
-fn losses_one_by_one_add_up() {
-    for cell in ["elman", "lstm", "gru"] {
-        let (network, path, engine) = path(&model(cell, 4, 2), 9);
-        let whole = Flow::through_all(&network, &path, &engine).unwrap();
-        let ones: Vec<Flow> = (0..8).map(|j| Flow::of_loss(&network, &path, &engine, j, j + 1).unwrap()).collect();
-        for (p, want) in whole.parameters.iter().enumerate() {
-            for (i, want) in want.total.iter().enumerate() {
-                let got = ones.iter().map(|flow| flow.parameters[p].total[i]).sum::<f64>() / 8.0;
-                assert!((got - want).abs() < 1e-12 * (1.0 + want.abs()), "{cell}");
+fn single_paths_are_those_of_each_loss() {
+    for cell in ["elman", "lstm", "gru", "indrnn"] {
+        let (network, path, engine) = path(&model(cell, 4, 2), 13);
+        let paths = Paths::new(&network, &path, &engine, 7).unwrap();
+        assert_eq!((paths.first, paths.norms.len()), (5, 7));
+        for (i, row) in paths.norms.iter().enumerate() {
+            let lags = i + 1;
+            let alone = path.beginning(paths.first + lags);
+            let flow = Flow::new(&network, &alone, &engine, FlowSettings { lags, ends: 1 }).unwrap();
+            let mut parameters: Vec<_> = flow.parameters.iter().filter(|p| p.name.starts_with("weight_hh")).collect();
+            if parameters.is_empty() {
+                parameters.push(&flow.parameters[0]);
+            }
+            assert_eq!(row.len(), lags);
+            for (lag, got) in row.iter().rev().enumerate() {
+                let want = parameters.iter().map(|p| p.norms[lag] * p.norms[lag]).sum::<f64>().sqrt();
+                assert!((got - want).abs() <= 1e-12 * want, "{cell}: {got}, expected {want}");
             }
         }
-        assert!(Flow::of_loss(&network, &path, &engine, 8, 1).is_err());
-        assert!(Flow::of_loss(&network, &path, &engine, 3, 5).is_err());
-        assert!(Flow::of_loss(&network, &path, &engine, 3, 0).is_err());
+        // More than there are steps: all of them.
+        assert_eq!(Paths::new(&network, &path, &engine, 50).unwrap().norms.len(), 12);
+        assert!(Paths::new(&network, &path, &engine, 0).is_err());
     }
 }

@@ -186,6 +186,14 @@ const NO_BIAS: &str = "The deck leaves the biases out.";
 const OSLO_Y: &str = "The deck also feeds back the output, W y^{t-1}; this cell does not.";
 
 const OSLO_F: &str = "The deck leaves f of y^t = f(s^t) open; V_y and b_y are ours.";
+/// A rung of the fourth deck's ladder.
+const RUNG: Table = Table {
+    notation: Notation::Oslo,
+    time: TimeMark::Sup,
+    matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W")]),
+    note: OSLO_F,
+    ..OURS
+};
 
 /// A table in the letters of one deck for each cell that it has.
 const TABLES: &[Table] = &[
@@ -317,64 +325,22 @@ const TABLES: &[Table] = &[
         note: OSLO_Y,
         ..OURS
     },
+    Table { cell: "output-feedback", subs: &[("s", "")], ..RUNG },
+    Table { cell: "residual", ..RUNG },
+    Table { cell: "residual-before", ..RUNG },
+    Table { cell: "residual-input-gate", ..RUNG },
+    Table { cell: "residual-forget-gate", ..RUNG },
     Table {
-        notation: Notation::Oslo,
-        cell: "output-feedback",
-        time: TimeMark::Sup,
-        subs: &[("s", "")],
-        matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W")]),
-        note: OSLO_F,
-        ..OURS
-    },
-    Table {
-        notation: Notation::Oslo,
-        cell: "residual",
-        time: TimeMark::Sup,
-        matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W")]),
-        note: OSLO_F,
-        ..OURS
-    },
-    Table {
-        notation: Notation::Oslo,
-        cell: "residual-before",
-        time: TimeMark::Sup,
-        matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W")]),
-        note: OSLO_F,
-        ..OURS
-    },
-    Table {
-        notation: Notation::Oslo,
-        cell: "residual-input-gate",
-        time: TimeMark::Sup,
-        matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W")]),
-        note: OSLO_F,
-        ..OURS
-    },
-    Table {
-        notation: Notation::Oslo,
-        cell: "residual-forget-gate",
-        time: TimeMark::Sup,
-        matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W")]),
-        note: OSLO_F,
-        ..OURS
-    },
-    Table {
-        notation: Notation::Oslo,
         cell: "residual-output-gate",
-        time: TimeMark::Sup,
         names: &[("m", "-s")],
         matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W"), ("m", "V")]),
-        note: OSLO_F,
-        ..OURS
+        ..RUNG
     },
     Table {
-        notation: Notation::Oslo,
         cell: "lstm-output-feedback",
-        time: TimeMark::Sup,
         names: &[("m", "-s")],
         matrices: Matrices::BySource(&[("x", "U"), ("y", "W"), ("m", "V")]),
-        note: OSLO_F,
-        ..OURS
+        ..RUNG
     },
 ];
 

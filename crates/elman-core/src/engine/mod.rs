@@ -30,6 +30,7 @@ mod scan;
 mod segments;
 mod step;
 mod team;
+mod weight_gradients;
 mod weights;
 mod workspace;
 

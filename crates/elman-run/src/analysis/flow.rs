@@ -117,27 +117,6 @@ impl Flow {
         Flow::from_ends(network, path, engine, (0..path.steps()).collect(), path.steps())
     }
 
-    /// From the loss of step `j` alone, back over `lags` steps: a row of the double sum, path by path.
-    ///
-    /// # Errors
-    /// There is no such step, no lag, or more lags than steps up to `j`; a result is not finite.
-    pub fn of_loss(
-        network: &Network,
-        path: &Path,
-        engine: &Arc<Engine>,
-        j: usize,
-        lags: usize,
-    ) -> Result<Flow, AnalysisError> {
-        if lags == 0 {
-            return Err(AnalysisError::Zero { what: "the number of lags" });
-        }
-        let needed = lags.max(j + 1);
-        if needed > path.steps() || lags > j + 1 {
-            return Err(AnalysisError::TooShort { found: path.steps().min(j + 1), least: needed });
-        }
-        Flow::from_ends(network, path, engine, vec![j], lags)
-    }
-
     /// From these losses; one that is nearer to the beginning than `lags` steps ends there.
     fn from_ends(
         network: &Network,

@@ -7,6 +7,7 @@
 //! step k + 1 (all carried values of all layers, such as h and c), W any parameter.
 //!
 //! * [`Flow`]: ‖∂L_j/∂s_k‖ by the lag j - k, and the gradient ∂L/∂W split by lag, the double sum of backpropagation through time.
+//! * [`Paths`]: single terms of that sum.
 //! * [`Products`]: the singular values of ∂s_j/∂s_k = Π ∂s_m/∂s_{m-1}; [`Lyapunov`]: their growth rates; [`Verdict`]: vanishing,
 //!   healthy or exploding, from that product.
 //! * [`Trace`]: every named value of every step; [`Saturation`]: how often a gate is shut or open; [`most_selective`]: which unit follows what.
@@ -27,6 +28,7 @@ pub mod matrices;
 pub mod network;
 pub mod npz;
 pub mod path;
+pub mod paths;
 pub mod product;
 mod sweep;
 pub mod trace;
@@ -41,6 +43,7 @@ pub use lyapunov::Lyapunov;
 pub use matrices::{RecurrentMatrix, recurrent_matrices};
 pub use network::{Network, NetworkLayer};
 pub use path::Path;
+pub use paths::Paths;
 pub use product::{Products, geometric_lags};
 pub use trace::{Nature, Series, Trace};
 pub use unfold::{Scanned, Unfolded, bptt, bptt_over, from_targets, scanned};

@@ -4,12 +4,10 @@ use super::Findings;
 use super::figure::{self, Curve, Scale};
 use super::page::Page;
 use super::sections::number;
-use elman_core::engine::Engine;
-use elman_run::analysis::{AnalysisError, Flow, Network, ParameterFlow, Path};
-use std::sync::Arc;
+use elman_run::analysis::{Flow, ParameterFlow, Paths};
 
 /// Losses and steps of the picture of single paths.
-const PATHS: usize = 24;
+pub const PATHS: usize = 24;
 /// Decades below the strongest path that still have a colour.
 const DECADES: f64 = 6.0;
 
@@ -17,38 +15,6 @@ const DECADES: f64 = 6.0;
 fn recurrent(flow: &Flow) -> Vec<ParameterFlow> {
     let all: Vec<_> = flow.parameters.iter().filter(|p| p.name.starts_with("weight_hh")).cloned().collect();
     if all.is_empty() { flow.parameters.iter().take(1).cloned().collect() } else { all }
-}
-
-/// Single paths of the double sum, from each of the last losses to each of the last steps.
-pub struct Paths {
-    /// The first of these steps.
-    first: usize,
-    /// ‖(∂L_j/∂s_k) (∂s_k/∂W)‖ for the recurrent weights: rows are losses, from k = `first` to j.
-    norms: Vec<Vec<f64>>,
-}
-
-impl Paths {
-    /// Follows each loss back by itself.
-    pub fn new(network: &Network, path: &Path, engine: &Arc<Engine>) -> Result<Paths, AnalysisError> {
-        let first = path.steps().saturating_sub(PATHS);
-        let row = |j: usize| -> Result<Vec<f64>, AnalysisError> {
-            let flow = recurrent(&Flow::of_loss(network, path, engine, j, j - first + 1)?);
-            let norm = |lag: usize| flow.iter().map(|p| p.norms[lag] * p.norms[lag]).sum::<f64>().sqrt();
-            Ok((first..=j).map(|k| norm(j - k)).collect())
-        };
-        let norms = (first..path.steps()).map(row).collect::<Result<_, _>>()?;
-        Ok(Paths { first, norms })
-    }
-
-    /// Rows of losses, from the first step to each loss.
-    pub fn norms(&self) -> &[Vec<f64>] {
-        &self.norms
-    }
-
-    /// The first step, counted from 0.
-    pub fn first(&self) -> usize {
-        self.first
-    }
 }
 
 /// The picture of single paths.
@@ -91,25 +57,13 @@ pub fn double_sum(page: &mut Page, findings: &Findings) {
     page.section("double-sum", "The gradient of the weights, split by lag");
     let (now, before) = (recurrent(&findings.trained.flow), recurrent(&findings.untrained.flow));
     let points = |values: &[f64]| values.iter().enumerate().map(|(lag, &v)| (lag as f64, v)).collect::<Vec<_>>();
-    let mut curves = Vec::new();
-    for (i, p) in now.iter().take(6).enumerate() {
-        curves.push(Curve {
-            name: format!("{}, trained", p.name),
-            points: points(&p.norms),
-            band: None,
-            dashed: false,
-            colour: i,
-        });
-    }
-    for (i, p) in before.iter().take(6).enumerate() {
-        curves.push(Curve {
-            name: format!("{}, before training", p.name),
-            points: points(&p.norms),
-            band: None,
-            dashed: true,
-            colour: i,
-        });
-    }
+    let curve = |(i, p): (usize, &ParameterFlow), when: &str, dashed| {
+        let name = format!("{}, {when}", p.name);
+        Curve { name, points: points(&p.norms), band: None, dashed, colour: i }
+    };
+    let trained = now.iter().take(6).enumerate().map(|p| curve(p, "trained", false));
+    let untrained = before.iter().take(6).enumerate().map(|p| curve(p, "before training", true));
+    let curves: Vec<Curve> = trained.chain(untrained).collect();
     let drawn = figure::curves(
         "fig-sum",
         "Norm of each lag's part of the gradient by the recurrent weights",

@@ -54,7 +54,7 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
         "verdict": trained.verdict.map_or("unknown", |v| v.kind.name()),
         "trained": measured(trained),
         "untrained": measured(untrained),
-        "paths": {"first_step": findings.paths.first(), "norms": findings.paths.norms()},
+        "paths": {"first_step": findings.paths.first, "norms": findings.paths.norms},
         "saturation": saturation,
         "selective": selective,
         "unfolded": {"steps": findings.unfolding.steps, "parameters": findings.unfolding.copies, "difference": findings.unfolding.difference},

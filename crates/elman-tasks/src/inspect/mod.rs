@@ -20,10 +20,9 @@ use crate::language_model::network;
 use crate::observer::asked;
 use crate::tasks::{self, Evaluation, Report, Task};
 use crate::{Error, Silent, Stop};
-use double_sum::Paths;
 use elman_core::engine::Engine;
 use elman_run::analysis::{
-    AnalysisError, Feature, Flow, FlowSettings, Lyapunov, Network, Path as TextPath, Products, RecurrentMatrix,
+    AnalysisError, Feature, Flow, FlowSettings, Lyapunov, Network, Path as TextPath, Paths, Products, RecurrentMatrix,
     Saturation, Selective, Trace, Verdict, bptt, features, geometric_lags, most_selective, npz, recurrent_matrices,
 };
 use elman_run::{Model, Tensor, TensorFile, atomic};
@@ -271,7 +270,7 @@ fn measure(
     let before = Network::new(untrained)?;
     let before_path = TextPath::new(&before, engine, ids)?;
     let untrained = measured(&before, &before_path, engine, subject.lags)?;
-    let paths = Paths::new(&network, &path, engine)?;
+    let paths = Paths::new(&network, &path, engine, double_sum::PATHS)?;
     next("gates and states")?;
     let trace = Trace::new(&network, &path)?;
     let features = features(&subject.symbols);

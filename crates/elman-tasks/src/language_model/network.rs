@@ -100,21 +100,15 @@ pub fn trainer(
 /// The largest norm is for the matrices of the recurrent layers; their biases and the other layers stay free.
 fn constraints(network: &LanguageModel, settings: &Settings) -> Result<Constraints, Error> {
     let wrong = |key: &str, error: ConstraintError| Error::Usage(format!("{key}: {error}"));
-    // What stays as it was drawn is not moved either.
-    let frozen = regularisation::named(network, settings, "freeze")?;
     let mut constraints = Constraints::default();
     let norm = settings.number("max-norm");
     if norm > 0.0 {
         let matrices = network.parameters().into_iter().filter(|p| p.shape.len() == 2 && p.name.starts_with("rnn."));
-        let matrices: Vec<String> = matrices.map(|p| p.name).filter(|name| !frozen.contains(name)).collect();
+        let matrices: Vec<String> = matrices.map(|p| p.name).collect();
         let chosen = |name: &str| matrices.iter().any(|matrix| matrix == name);
-        if !matrices.is_empty() {
-            constraints =
-                constraints.and(network, Constraint::MaxNorm(norm), chosen).map_err(|e| wrong("max-norm", e))?;
-        }
+        constraints = constraints.and(network, Constraint::MaxNorm(norm), chosen).map_err(|e| wrong("max-norm", e))?;
     }
-    let mut kept = regularisation::named(network, settings, "non-negative")?;
-    kept.retain(|name| !frozen.contains(name));
+    let kept = regularisation::named(network, settings, "non-negative")?;
     if !kept.is_empty() {
         let chosen = |name: &str| kept.contains(name);
         let with = constraints.and(network, Constraint::NonNegative, chosen);

@@ -74,8 +74,9 @@ pub fn trainer(trainer: &mut Trainer<LanguageModel>, settings: &Settings) -> Res
     if noise > 0.0 {
         trainer.noise = Some(GradientNoise::new(noise).map_err(|error| Error::Usage(error.to_string()))?);
     }
-    trainer.frozen = named(trainer.network(), settings, "freeze")?;
-    if trainer.frozen.len() == trainer.network().parameters().len() {
+    let frozen = named(trainer.network(), settings, "freeze")?;
+    trainer.freeze(|name| frozen.contains(name));
+    if frozen.len() == trainer.network().parameters().len() {
         return Err(Error::Usage("freeze: no parameter is left to learn; leave some out".into()));
     }
     trainer.parts = settings.size("parts");

@@ -2,7 +2,7 @@
 
 use crate::parameters::{self, Named};
 use burn::module::Module;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A set in which a parameter must lie. Rows are those of PyTorch's layout: the weights that come into one unit of one gate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,12 +129,17 @@ impl Constraints {
 
     /// Projects the parameters of a network.
     pub fn apply<M: Module>(&self, network: M) -> M {
+        self.apply_except(network, &BTreeSet::new())
+    }
+
+    /// The same, but for the parameters of these paths.
+    pub(super) fn apply_except<M: Module>(&self, network: M, frozen: &BTreeSet<String>) -> M {
         if self.rules.is_empty() {
             return network;
         }
         parameters::change(
             network,
-            |name| self.rules.get(name),
+            |name| self.rules.get(name).filter(|_| !frozen.contains(name)),
             |rules, values| {
                 rules.iter().for_each(|(constraint, cols)| constraint.project(values, *cols));
             },

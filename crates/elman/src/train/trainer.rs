@@ -145,7 +145,7 @@ pub struct Trainer<N: Network> {
     pub parts: usize,
     /// Sets in which parameters are kept: projections after each update.
     pub constraints: Constraints,
-    /// Paths of parameters that do not learn: their gradients are dropped before anything is done with them. See [`Trainer::freeze`].
+    /// Paths of parameters that do not learn: their gradients are dropped before anything is done with them, and no constraint moves them. See [`Trainer::freeze`].
     pub frozen: BTreeSet<String>,
     random: Random,
     state: Option<State>,
@@ -232,7 +232,7 @@ impl<N: Network> Trainer<N> {
         let optimiser = &mut self.optimiser;
         optimiser.begin(factor);
         let network = parameters::update(network, &gradients, |path, p, g| optimiser.update(path, rate, p, g));
-        self.network = Some(self.constraints.apply(network));
+        self.network = Some(self.constraints.apply_except(network, &self.frozen));
         self.state = Some(state);
         self.random = random;
         self.step = step;
