@@ -23,6 +23,8 @@ fn zoneout_trains_resumes_and_streams() {
     let score = run(["eval", &dir]).ok().out;
     assert!(score.contains("nats") && score == run(["eval", &dir]).ok().out);
     run(["sample", &dir, "--length", "9", "--prompt", "the"]).ok();
+    let looked = run(["inspect", &dir, "--length", "150", "--threads", "1"]).ok().out;
+    assert!(looked.contains("gate f of layer 0: shut"), "{looked}");
 }
 
 #[test]

@@ -144,15 +144,7 @@ impl Equations {
 impl recorded_cell::Equations for Equations {
     fn eval<R: Real>(&self, arguments: &[R]) -> Vec<R> {
         let own: Vec<R> = self.arguments.iter().map(|&a| arguments[a]).collect();
-        let mut values: Vec<R> = Vec::with_capacity(self.within.nodes.len());
-        for node in &self.within.nodes {
-            let value = node.eval(&own, &values);
-            values.push(value);
-        }
-        for equation in &self.within.equations {
-            values[equation.value].named(equation.name);
-        }
-        let mut written: Vec<R> = self.within.outputs.iter().map(|&id| values[id]).collect();
+        let mut written = self.within.eval_named(&own);
         for &(output, old, keep, name) in &self.kept {
             let (old, keep) = (arguments[old], arguments[keep]);
             written[output] = (keep * old + (R::constant(1.0) - keep) * written[output]).named(name);

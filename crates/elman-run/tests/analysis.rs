@@ -4,11 +4,11 @@ mod common;
 
 use common::{config, ids, model, model_with, path};
 use elman_core::cells::REGISTRY;
-use elman_core::engine::{Engine, Input, Sequence, reference};
+use elman_core::engine::{Engine, Input, Sequence, StepInput, Stepper, reference};
 use elman_run::analysis::cost::Sizes;
 use elman_run::analysis::linear::singular_values;
 use elman_run::analysis::{
-    AnalysisError, Flow, FlowSettings, Kind, Lyapunov, Network, Path, Paths, Products, Unfolded, Verdict, costs,
+    AnalysisError, Flow, FlowSettings, Kind, Lyapunov, Network, Path, Paths, Products, Trace, Unfolded, Verdict, costs,
     geometric_lags, recurrent_matrices,
 };
 use std::sync::Arc;
@@ -44,10 +44,32 @@ fn bptt(network: &Network, ids: &[u32]) -> (f64, Vec<Vec<f64>>) {
     (loss, gradients)
 }
 
+/// Zoneout is at its mean, as where a model streams.
+#[test]
+fn a_network_is_looked_into_as_it_is_at_evaluation() {
+    let model = model("lstm:zoneout=0.2,zoneout-cell=0.5", 4, 1);
+    let (network, path, engine) = path(&model, 13);
+    let slices = network.layers()[0].slices();
+    let mut stepper = Stepper::<f64>::new(&engine, &model.layers()[0].layer, &slices, 1, None);
+    for t in 0..path.steps() {
+        stepper.step(StepInput::Dense(path.input(&network, t)));
+        for (found, want) in path.state(t + 1)[0].iter().zip(stepper.state()) {
+            assert!(found.iter().zip(want).all(|(found, want)| (found - want).abs() < 1e-15), "{t}");
+        }
+    }
+    let names: Vec<String> = Trace::new(&network, &path).unwrap().series.iter().map(|s| s.name.to_string()).collect();
+    assert!(names.contains(&"f".to_string()) && !names.iter().any(|name| name.starts_with("keep")), "{names:?}");
+}
+
 /// The contributions of all lags, from all losses, are the gradient of backpropagation through time: for every cell, and a stack.
 #[test]
 fn lags_add_up_to_the_gradient_of_bptt() {
-    let cells = REGISTRY.iter().map(|entry| (entry.name, 1)).chain([("lstm", 3), ("gru", 2), ("elman", 2)]);
+    let cells = REGISTRY.iter().map(|entry| (entry.name, 1)).chain([
+        ("lstm", 3),
+        ("gru", 2),
+        ("elman", 2),
+        ("lstm:zoneout=0.2,zoneout-cell=0.5", 2),
+    ]);
     for (cell, layers) in cells {
         let model = model(cell, 4, layers);
         let (network, path, engine) = path(&model, 13);

@@ -21,7 +21,9 @@ pub enum AnalysisError {
         what: &'static str,
     },
     /// The cell asks for inputs at every step that a text does not have.
-    #[error("cell `{cell}` has feeds (masks or noise for every step), which an analysis has no values for")]
+    #[error(
+        "cell `{cell}` has feeds (numbers for every step, given by the caller), which an analysis has no values for"
+    )]
     Feeds {
         /// The cell.
         cell: String,

@@ -2,7 +2,7 @@
 
 use super::AnalysisError;
 use crate::Model;
-use elman_core::Layer;
+use elman_core::{Layer, with_mean_feeds};
 
 /// One layer with its parameters in the order of [`Layer::parameters`].
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub struct StatePart {
 /// By layer and carried value.
 pub type State = Vec<Vec<Vec<f64>>>;
 
-/// A model with its numbers in f64: embedding, stack, readout. A network of numbers has no embedding.
+/// A model with its numbers in f64: embedding, stack, readout. A network of numbers has no embedding. Zoneout is at its mean, as in every evaluation.
 #[derive(Clone, Debug)]
 pub struct Network {
     layers: Vec<NetworkLayer>,
@@ -52,7 +52,7 @@ impl Network {
     /// The same numbers in f64.
     ///
     /// # Errors
-    /// A parameter is not finite, or the cell has feeds.
+    /// A parameter is not finite, or the cell has feeds other than those that training draws.
     pub fn new(model: &Model) -> Result<Network, AnalysisError> {
         let layers: Vec<NetworkLayer> = model
             .layers()
@@ -80,7 +80,7 @@ impl Network {
     /// the first step is zero, the loss that of [`Path::series`](super::Path::series).
     ///
     /// # Errors
-    /// There is no layer, shapes do not fit each other, a parameter is not finite, or a cell has feeds.
+    /// There is no layer, shapes do not fit each other, a parameter is not finite, or a cell has feeds other than those that training draws.
     pub fn of_numbers(
         layers: Vec<NetworkLayer>,
         readout_weight: Vec<f64>,
@@ -115,11 +115,16 @@ impl Network {
         Network { layers, embedding: Vec::new(), readout_weight, readout_bias, initial }.checked()
     }
 
-    /// The network, if all of it can be looked into.
-    fn checked(self) -> Result<Network, AnalysisError> {
-        for l in &self.layers {
-            if l.layer.stages().iter().any(|stage| stage.feeds > 0) {
-                return Err(AnalysisError::Feeds { cell: l.layer.cell().spec().name.to_string() });
+    /// The network as it is at evaluation, if all of it can be looked into.
+    fn checked(mut self) -> Result<Network, AnalysisError> {
+        for NetworkLayer { layer, .. } in &mut self.layers {
+            let feeds = layer.feeds();
+            if feeds.iter().any(|(_, probability)| probability.is_none()) {
+                return Err(AnalysisError::Feeds { cell: layer.cell().spec().name.to_string() });
+            }
+            if !feeds.is_empty() {
+                let cell = with_mean_feeds(layer.cell().clone());
+                *layer = Layer::new(cell, layer.sizes()).expect("the same sizes fit the same cell");
             }
         }
         let parameters = self.layers.iter().flat_map(|l| &l.parameters).flatten();

@@ -178,13 +178,28 @@ impl StageGraph {
     /// # Panics
     /// If `args` has not the length of [`arguments`](StageGraph::arguments).
     pub fn eval<R: Real>(&self, args: &[R]) -> Vec<R> {
+        let values = self.values(args);
+        self.outputs.iter().map(|&id| values[id]).collect()
+    }
+
+    /// The same, and what has a name gets it again: for equations within others.
+    pub(crate) fn eval_named<R: Real>(&self, args: &[R]) -> Vec<R> {
+        let values = self.values(args);
+        for equation in &self.equations {
+            values[equation.value].named(equation.name);
+        }
+        self.outputs.iter().map(|&id| values[id]).collect()
+    }
+
+    /// Every node's value.
+    fn values<R: Real>(&self, args: &[R]) -> Vec<R> {
         assert_eq!(args.len(), self.arguments.len(), "number of arguments");
         let mut values = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
             let value = node.eval(args, &values);
             values.push(value);
         }
-        self.outputs.iter().map(|&id| values[id]).collect()
+        values
     }
 
     /// The derivative: from the gradient of each output, the gradient of each argument.
