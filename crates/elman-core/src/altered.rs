@@ -50,15 +50,21 @@ pub fn with_name(cell: Arc<dyn Cell>, name: &str) -> Arc<dyn Cell> {
     altered(cell, spec)
 }
 
-/// The cell of a preset: under the preset's name, with a summary of its own, and a source before the cell's. Made once.
-pub(crate) fn preset(name: &'static str, summary: &str, source: &str, cell: impl Cell + 'static) -> Arc<dyn Cell> {
+/// The cell of a preset: under the preset's name, with a summary and perhaps a source of its own. Made once.
+pub(crate) fn preset(
+    name: &'static str,
+    summary: &str,
+    source: Option<&'static str>,
+    cell: impl Cell + 'static,
+) -> Arc<dyn Cell> {
     static MADE: Mutex<Option<HashMap<&'static str, Arc<dyn Cell>>>> = Mutex::new(None);
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     let make = || {
+        let spec = cell.spec();
         // Documentation keeps the blanks before its lines.
-        let (_, rest) = cell.spec().doc.split_once("\n\n").unwrap_or_default();
-        let source = if source.is_empty() { String::new() } else { format!(" {source}\n") };
-        let spec = CellSpec { name, doc: format!(" {summary}\n\n{source}{rest}").leak(), ..*cell.spec() };
+        let (_, rest) = spec.doc.split_once("\n\n").unwrap_or_default();
+        let doc = format!(" {summary}\n\n{rest}").leak();
+        let spec = CellSpec { name, doc, source: source.unwrap_or(spec.source), ..*spec };
         altered(Arc::new(cell), spec)
     };
     made.get_or_insert_default().entry(name).or_insert_with(make).clone()

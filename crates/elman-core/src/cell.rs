@@ -92,8 +92,10 @@ impl StageSpec {
 pub struct CellSpec {
     /// Registry name of the cell (a preset may be registered under another).
     pub name: &'static str,
-    /// The cell's documentation: equations' source, differences from other definitions.
+    /// The cell's documentation: what it is in its first paragraph, then its differences from other definitions.
     pub doc: &'static str,
+    /// Where its equations are from: authors, title, year and the equations' numbers, or a lecture deck. Empty for a cell that does not say.
+    pub source: &'static str,
     /// Values kept from step to step.
     pub carry: &'static [&'static str],
     /// The carried value that is the layer's output.
@@ -184,9 +186,10 @@ pub trait Cell: Pointwise<f32> + Pointwise<f64> + Debug + 'static {
 /// ```
 /// use elman_core::cell;
 /// cell! {
-///     /// Long short-term memory with peepholes (Gers & Schmidhuber 2000).
+///     /// Long short-term memory with peepholes.
 ///     #[derive(Clone, Debug)]
 ///     pub struct Peephole = "my-peephole" {}
+///     source "Gers & Schmidhuber, \"Recurrent nets that time and count\", 2000";
 ///     carry h, c; output h;
 ///     stage 0 hidden {
 ///         gate i, f, g, o = [x, h];
@@ -205,6 +208,7 @@ pub trait Cell: Pointwise<f32> + Pointwise<f64> + Debug + 'static {
 /// ```
 ///
 /// * `struct Name = "name" { field: Type, ... }`: the hyper-parameters; their names stand in the equations.
+/// * `source "...";`: where the equations are from, or nothing.
 /// * `carry a, b; output a;`: the values kept from step to step and the one that is the layer's output.
 /// * `stage K width { ... } -> written { equations }` for K = 0, 1, ...; the width is `hidden` or `output`.
 /// * `gate p, q = [x, h];`: affine maps of these sources, with a bias; `[m; no bias]` leaves it out.
@@ -218,6 +222,7 @@ macro_rules! cell {
         $(#[doc = $doc:literal])*
         $(#[derive($($derive:ident),*)])?
         $vis:vis struct $Name:ident = $name:literal { $($hyper:ident : $Hyper:ty),* $(,)? }
+        $( source $source:literal ; )?
         carry $($carry:ident),+ ; output $output:ident ;
         $(
             stage $k:literal $width:ident {
@@ -231,6 +236,10 @@ macro_rules! cell {
         )+
     ) => {
         $(#[doc = $doc])*
+        $(
+            #[doc = ""]
+            #[doc = concat!("Source: ", $source, ".")]
+        )?
         $(#[derive($($derive),*)])?
         $vis struct $Name {
             $(
@@ -260,6 +269,7 @@ macro_rules! cell {
             static SPEC: CellSpec = CellSpec {
                 name: $name,
                 doc: concat!($($doc, "\n"),*),
+                source: concat!($($source)?),
                 carry: &[$(stringify!($carry)),+],
                 output: stringify!($output),
                 stages: &[$(

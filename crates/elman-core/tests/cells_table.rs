@@ -12,8 +12,8 @@ Every cell of the registry. `elman describe NAME` prints its equations forward a
 that runs; `elman train char-lm --cell NAME` trains it. Widths: I input, H hidden, P output (`--output`). A prime marks the step before.
 This file is written by `crates/elman-core/tests/cells_table.rs`.
 
-| name | what it is | carried | parameters at I = H = P = 100 | source and differences |
-| --- | --- | --- | --- | --- |
+| name | what it is | carried | parameters at I = H = P = 100 | source | equations and differences |
+| --- | --- | --- | --- | --- | --- |
 ";
 
 fn table() -> String {
@@ -26,7 +26,8 @@ fn table() -> String {
         let (summary, rest) = doc.trim().split_once("\n\n").unwrap_or((doc.trim(), ""));
         let count = Layer::new(cell.clone(), Sizes::new(100, 100)).unwrap().parameter_count();
         let carry = spec.carry.join(", ");
-        writeln!(out, "| `{}` | {} | {carry} | {count} | {} |", entry.name, one_line(summary), one_line(rest)).unwrap();
+        let (summary, rest) = (one_line(summary), one_line(rest));
+        writeln!(out, "| `{}` | {summary} | {carry} | {count} | {} | {rest} |", entry.name, spec.source).unwrap();
     }
     out
 }
@@ -46,14 +47,14 @@ fn the_table_of_cells_is_up_to_date() {
 fn every_cell_names_its_source() {
     for entry in cells::REGISTRY {
         let cell = (entry.make)();
-        let doc = cell.spec().doc;
-        let dated = doc
+        let source = cell.spec().source;
+        let dated = source
             .as_bytes()
             .windows(4)
             .any(|w| (w.starts_with(b"19") || w.starts_with(b"20")) && w.iter().all(u8::is_ascii_digit));
         assert!(
-            dated || doc.contains("deck"),
-            "{}: the documentation names neither a paper with its year nor a deck",
+            dated || source.contains("deck"),
+            "{}: the source names neither a paper with its year nor a deck",
             entry.name
         );
     }

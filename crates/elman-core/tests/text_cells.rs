@@ -185,6 +185,9 @@ fn a_text_becomes_the_contract_that_it_says() {
 A title.
 
 More of it.
+
+Source: Somebody, \"Of cells\", 2020,
+equation 3.
 Forward
   f_t = σ(W_fx x_t + W_fh h_{t-1}
           + p ⊙ c_{t-1} + b_f)
@@ -196,6 +199,7 @@ Shapes
     );
     let spec = cell.spec();
     assert_eq!((spec.name, spec.doc), ("my-cell", "A title.\n\nMore of it."));
+    assert_eq!(spec.source, "Somebody, \"Of cells\", 2020, equation 3");
     assert_eq!((spec.carry, spec.output), (&["h", "c"][..], "h"));
     let [first, second] = spec.stages else { panic!("{spec:?}") };
     let gates: Vec<_> = first.gates.iter().map(|g| (g.name, g.sources, g.bias, g.normaliser)).collect();

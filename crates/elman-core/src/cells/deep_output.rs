@@ -3,10 +3,11 @@
 crate::cell! {
     /// Deep transition and a layer between the state and the output.
     ///
-    /// Pascanu, Gulcehre, Cho & Bengio, "How to construct deep recurrent neural networks", 2014, section 3.2: the DOT-RNN of its figure 2 c.
-    /// u = tanh(W x + U h' + b), h = tanh(V u + c), y = tanh(Q h + q), of its own width P. y is carried as the output alone: nothing reads it.
+    /// u = tanh(W x + U h' + b), h = tanh(V u + c), y = tanh(Q h + q), of its own width P. y is carried as the output alone: nothing reads
+    /// it.
     #[derive(Clone, Debug)]
     pub struct DeepOutput = "deep-output" {}
+    source "Pascanu, Gulcehre, Cho & Bengio, \"How to construct deep recurrent neural networks\", ICLR 2014, section 3.2, the DOT-RNN of its figure 2 c";
     carry h, y; output y;
     stage 0 hidden {
         gate a = [x, h];

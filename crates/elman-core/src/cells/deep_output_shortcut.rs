@@ -3,11 +3,11 @@
 crate::cell! {
     /// Deep output over a deep transition with a shortcut from state to state.
     ///
-    /// Pascanu, Gulcehre, Cho & Bengio, "How to construct deep recurrent neural networks", 2014, section 3.2: the DOT(S)-RNN.
-    /// u = tanh(W x + U h' + b), h = tanh(V u + S h' + c), y = tanh(Q h + q), of its own width P. y is carried as the output alone: nothing reads
-    /// it.
+    /// u = tanh(W x + U h' + b), h = tanh(V u + S h' + c), y = tanh(Q h + q), of its own width P. y is carried as the output alone: nothing
+    /// reads it.
     #[derive(Clone, Debug)]
     pub struct DeepOutputShortcut = "deep-output-shortcut" {}
+    source "Pascanu, Gulcehre, Cho & Bengio, \"How to construct deep recurrent neural networks\", ICLR 2014, section 3.2, the DOT(S)-RNN";
     carry h, y; output y;
     stage 0 hidden {
         gate a = [x, h];

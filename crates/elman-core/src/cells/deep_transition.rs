@@ -7,11 +7,11 @@ use std::sync::Arc;
 crate::cell! {
     /// A simple recurrent network whose step from state to state passes through a layer of its own.
     ///
-    /// Pascanu, Gulcehre, Cho & Bengio, "How to construct deep recurrent neural networks", 2014, section 3.1: the DT-RNN of its figure 2 b with one
-    /// layer in between. u = tanh(W x + U h' + b), h = tanh(V u + c). The error passes two layers in a step; with
+    /// With one layer in between, u = tanh(W x + U h' + b), h = tanh(V u + c). The error passes two layers in a step; with
     /// `deep-transition:layers=N` N of them, the fourth deck's factor l.
     #[derive(Clone, Debug)]
     pub struct DeepTransition = "deep-transition" {}
+    source "Pascanu, Gulcehre, Cho & Bengio, \"How to construct deep recurrent neural networks\", ICLR 2014, section 3.1, the DT-RNN of its figure 2 b";
     carry h; output h;
     stage 0 hidden {
         gate a = [x, h];
@@ -46,8 +46,7 @@ impl DeepTransition {
             3..=8 => {
                 let name = format!("deep-transition:layers={layers}");
                 let doc = format!(
-                    " A simple recurrent network with {layers} layers from state to state.\n\n Pascanu, Gulcehre, Cho & Bengio, \"How to construct \
-                     deep recurrent neural networks\", 2014, section 3.1: the DT-RNN of its figure 2 b with {} layers in between. The error passes \
+                    " A simple recurrent network with {layers} layers from state to state.\n\n With {} layers in between, the error passes \
                      {layers} layers in a step, the fourth deck's factor l.\n",
                     layers - 1
                 );

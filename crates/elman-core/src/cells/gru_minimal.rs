@@ -3,10 +3,10 @@
 crate::cell! {
     /// Gated recurrent unit with an update gate and no reset gate.
     ///
-    /// The simplified form in which the third deck introduces the gated recurrent unit of Cho et al. 2014: its c is h here and
-    /// its update gate, which multiplies the *candidate*, is z.
+    /// A simplified form. The deck's c is h here and its update gate, which multiplies the *candidate*, is z.
     #[derive(Clone, Debug)]
     pub struct GruMinimal = "gru-minimal" {}
+    source "the third lecture deck, where it introduces the gated recurrent unit of Cho et al. 2014";
     carry h; output h;
     stage 0 hidden {
         gate z, n = [x, h];

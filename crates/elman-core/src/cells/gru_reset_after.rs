@@ -3,10 +3,11 @@
 crate::cell! {
     /// Gated recurrent unit as cuDNN and PyTorch compute it: the reset gate acts on the matrix product of the state.
     ///
-    /// Cho et al. 2014 with the reset gate of the first version of that preprint. One stage, since the product does not wait for the gate. Its candidate has two biases, of the input's and of the
-    /// state's product. The update gate z multiplies the *old state*, as in PyTorch's `GRU`.
+    /// One stage, since the product does not wait for the gate. Its candidate has two biases, of the input's and of the state's product.
+    /// The update gate z multiplies the *old state*, as in PyTorch's `GRU`.
     #[derive(Clone, Debug)]
     pub struct GruResetAfter = "gru-reset-after" {}
+    source "Cho et al., \"Learning phrase representations using RNN encoder-decoder for statistical machine translation\", EMNLP 2014, with the reset gate of the first version of that preprint";
     carry h; output h;
     stage 0 hidden {
         gate r, z = [x, h];

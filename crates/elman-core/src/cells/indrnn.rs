@@ -3,10 +3,11 @@
 crate::cell! {
     /// The independently recurrent network: every unit is fed back to itself alone, by a weight of its own.
     ///
-    /// Li, Li, Cook, Zhu & Gao, "Independently recurrent neural network (IndRNN)", 2018, equation 2: h = relu(W x + u ⊙ h' + b). The gradient of a
-    /// unit over n steps is u^n where the unit is active: |u| <= 2^(1/T) keeps it from exploding over T steps. Layers mix the units.
+    /// h = relu(W x + u ⊙ h' + b). The gradient of a unit over n steps is u^n where the unit is active: |u| <= 2^(1/T) keeps it from
+    /// exploding over T steps. Layers mix the units.
     #[derive(Clone, Debug)]
     pub struct IndRnn = "indrnn" {}
+    source "Li, Li, Cook, Zhu & Gao, \"Independently recurrent neural network (IndRNN)\", CVPR 2018, equation 2";
     carry h; output h;
     stage 0 hidden {
         gate a = [x];

@@ -8,11 +8,11 @@ use std::sync::Arc;
 crate::cell! {
     /// Leaky integration: every unit keeps a share of what it was, and each learns its own share.
     ///
-    /// Jaeger, Lukosevicius, Popovici & Siewert, Neural Networks 20(3), 2007; Bengio, Boulanger-Lewandowski & Pascanu, 2013,
-    /// section 3.1. `alpha = sigmoid(leak)` keeps the share between 0 and 1 whatever the optimiser does; with steps of dt its
-    /// time constant is `-dt / ln(alpha)`. `leaky:alpha=0.5..0.99` and `leaky:tau=2..100` say where the units begin, each somewhere in between.
+    /// `alpha = sigmoid(leak)` keeps the share between 0 and 1 whatever the optimiser does; with steps of dt its time constant is `-dt /
+    /// ln(alpha)`. `leaky:alpha=0.5..0.99` and `leaky:tau=2..100` say where the units begin, each somewhere in between.
     #[derive(Clone, Debug)]
     pub struct Leaky = "leaky" {}
+    source "Jaeger, Lukosevicius, Popovici & Siewert, \"Optimization and applications of echo state networks with leaky-integrator neurons\", Neural Networks 20(3), 2007; Bengio, Boulanger-Lewandowski & Pascanu, \"Advances in optimizing recurrent networks\", 2013, section 3.1";
     carry h; output h;
     stage 0 hidden {
         gate a = [x, h];

@@ -5,11 +5,12 @@ use crate::cell::OptionError;
 crate::cell! {
     /// Leaky integration with one share for all units, given and not learned: h = α h' + (1 - α) tanh(W x + U h' + b).
     ///
-    /// Jaeger, Lukosevicius, Popovici & Siewert, Neural Networks 20(3), 2007, equation 6. Registered with α = 0.9; `leaky-fixed:alpha=0.3` takes any, and
-    /// `leaky-fixed:tau=20,dt=0.5` makes it from the time constant: α = e^(-dt/tau), which a unit between steps decays by exactly; Euler's
-    /// 1 - dt/tau is its first approximation. `leaky` learns a share for each unit; `--freeze leak` keeps them as they began.
+    /// Registered with α = 0.9; `leaky-fixed:alpha=0.3` takes any, and `leaky-fixed:tau=20,dt=0.5` makes it from the time constant: α =
+    /// e^(-dt/tau), which a unit between steps decays by exactly; Euler's 1 - dt/tau is its first approximation. `leaky` learns a share for
+    /// each unit; `--freeze leak` keeps them as they began.
     #[derive(Clone, Debug)]
     pub struct LeakyFixed = "leaky-fixed" { alpha: f64 }
+    source "Jaeger, Lukosevicius, Popovici & Siewert, \"Optimization and applications of echo state networks with leaky-integrator neurons\", Neural Networks 20(3), 2007, equation 6";
     carry h; output h;
     stage 0 hidden {
         gate a = [x, h];

@@ -3,12 +3,13 @@
 crate::cell! {
     /// The linear recurrent unit: a diagonal linear recurrence in complex numbers; its output is a linear map of the state and the input.
     ///
-    /// Orvieto et al., "Resurrecting recurrent neural networks for long sequences", 2023, section 3 (equations of its figure 1): s = λ ⊙ s' + γ ⊙ (B x),
-    /// y = Re(C s) + D x with λ = exp(-exp(ν) + i exp(θ)), so that |λ| < 1 whatever the optimiser does. s = re + i im; the matrix on `im` is
-    /// -Im(C). γ = exp(g). ν, θ and g are drawn such that |λ| lies between 0.6 and 0.99, its angle between 0.01 and π, and γ between 0.2 and 0.87, the range of the
-    /// paper's √(1 - |λ|²). There is no nonlinearity over time: it belongs between layers.
+    /// s = λ ⊙ s' + γ ⊙ (B x), y = Re(C s) + D x with λ = exp(-exp(ν) + i exp(θ)), so that |λ| < 1 whatever the optimiser does. s = re + i
+    /// im; the matrix on `im` is -Im(C). γ = exp(g). ν, θ and g are drawn such that |λ| lies between 0.6 and 0.99, its angle between 0.01
+    /// and π, and γ between 0.2 and 0.87, the range of the paper's √(1 - |λ|²). There is no nonlinearity over time: it belongs between
+    /// layers.
     #[derive(Clone, Debug)]
     pub struct Lru = "lru" {}
+    source "Orvieto et al., \"Resurrecting recurrent neural networks for long sequences\", ICML 2023, section 3, equations of its figure 1";
     carry re, im, y; output y;
     stage 0 hidden {
         gate br, bi = [x; no bias];

@@ -3,11 +3,11 @@
 crate::cell! {
     /// Long short-term memory with a forget gate and the squashing functions of its time.
     ///
-    /// Gers, Schmidhuber & Cummins, "Learning to forget: continual prediction with LSTM", 1999 and Neural Computation 12(10), 2000, equations 3 to
-    /// 8, with one cell a block: g(a) = 4 sigmoid(a) - 2 and h(a) = 2 sigmoid(a) - 1, here as the same numbers 2 tanh(a / 2) and
-    /// tanh(a / 2). `lstm` is the same with tanh(a) for both.
+    /// The squashing functions are g(a) = 4 sigmoid(a) - 2 and h(a) = 2 sigmoid(a) - 1, here as the same numbers 2 tanh(a / 2) and tanh(a /
+    /// 2). `lstm` is the same with tanh(a) for both.
     #[derive(Clone, Debug)]
     pub struct Lstm1999 = "lstm-1999" {}
+    source "Gers, Schmidhuber & Cummins, \"Learning to forget: continual prediction with LSTM\", 1999 and Neural Computation 12(10), 2000, equations 3 to 8, with one cell a block";
     carry h, c; output h;
     stage 0 hidden {
         gate i, f, g, o = [x, h];

@@ -3,10 +3,10 @@
 crate::cell! {
     /// Long short-term memory with peepholes whose forget gate is one minus its input gate.
     ///
-    /// Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, "LSTM: a search space odyssey", 2017, variant CIFG: f = 1 - i. The
-    /// gates' order is i, g, o (g is the paper's z); the output gate sees the new cell state.
+    /// f = 1 - i. The gates' order is i, g, o (g is the paper's z); the output gate sees the new cell state.
     #[derive(Clone, Debug)]
     pub struct LstmCifg = "lstm-cifg" {}
+    source "Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, \"LSTM: a search space odyssey\", IEEE TNNLS 28(10), 2017, variant CIFG";
     carry h, c; output h;
     stage 0 hidden {
         gate i, g, o = [x, h];

@@ -3,11 +3,11 @@
 crate::cell! {
     /// Long short-term memory with peepholes whose gates also see all three gates of the step before.
     ///
-    /// Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, "LSTM: a search space odyssey", 2017, variant FGR; so did the cell of
-    /// Hochreiter & Schmidhuber 1997 in some experiments. The gates' values are carried as ig, fg and og: R_ii of the paper is the
-    /// first block of `weight_igh`, R_fi of `weight_fgh`, R_oi of `weight_ogh`.
+    /// So did the cell of Hochreiter & Schmidhuber 1997 in some experiments. The gates' values are carried as ig, fg and og: R_ii of the
+    /// paper is the first block of `weight_igh`, R_fi of `weight_fgh`, R_oi of `weight_ogh`.
     #[derive(Clone, Debug)]
     pub struct LstmFgr = "lstm-fgr" {}
+    source "Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, \"LSTM: a search space odyssey\", IEEE TNNLS 28(10), 2017, variant FGR";
     carry h, c, ig, fg, og; output h;
     stage 0 hidden {
         gate i, f, o = [x, h, ig, fg, og];

@@ -3,10 +3,10 @@
 crate::cell! {
     /// Long short-term memory with peepholes and no input gate: everything is written.
     ///
-    /// Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, "LSTM: a search space odyssey", 2017, variant NIG: i = 1. The gates'
-    /// order is f, g, o (g is the paper's z).
+    /// i = 1. The gates' order is f, g, o (g is the paper's z).
     #[derive(Clone, Debug)]
     pub struct LstmNig = "lstm-nig" {}
+    source "Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, \"LSTM: a search space odyssey\", IEEE TNNLS 28(10), 2017, variant NIG";
     carry h, c; output h;
     stage 0 hidden {
         gate f, g, o = [x, h];

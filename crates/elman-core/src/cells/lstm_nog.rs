@@ -3,10 +3,10 @@
 crate::cell! {
     /// Long short-term memory with peepholes and no output gate: everything is read.
     ///
-    /// Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, "LSTM: a search space odyssey", 2017, variant NOG: o = 1. The gates'
-    /// order is i, f, g (g is the paper's z).
+    /// o = 1. The gates' order is i, f, g (g is the paper's z).
     #[derive(Clone, Debug)]
     pub struct LstmNog = "lstm-nog" {}
+    source "Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, \"LSTM: a search space odyssey\", IEEE TNNLS 28(10), 2017, variant NOG";
     carry h, c; output h;
     stage 0 hidden {
         gate i, f, g = [x, h];

@@ -5,12 +5,11 @@ use crate::algebra::Activation;
 crate::cell! {
     /// Long short-term memory whose gates see the cell state through peepholes: one weight a unit.
     ///
-    /// Gers & Schmidhuber, "Recurrent nets that time and count", 2000; in the notation of Greff, Srivastava, Koutnik,
-    /// Steunebrink & Schmidhuber, "LSTM: a search space odyssey", 2017, equations of section II-A. The input and forget gates
-    /// see the cell state of the step before, the output gate that of this step. The activations of input and output are
-    /// tanh (`lstm-peephole`); the paper's variants NIAF (`lstm-niaf`) and NOAF (`lstm-noaf`) leave out the one or the other.
+    /// The input and forget gates see the cell state of the step before, the output gate that of this step. The activations of input and
+    /// output are tanh (`lstm-peephole`); the paper's variants NIAF (`lstm-niaf`) and NOAF (`lstm-noaf`) leave out the one or the other.
     #[derive(Clone, Debug)]
     pub struct LstmPeephole = "lstm-peephole" { input: Activation, output: Activation }
+    source "Gers & Schmidhuber, \"Recurrent nets that time and count\", 2000, in the notation of Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, \"LSTM: a search space odyssey\", IEEE TNNLS 28(10), 2017, section II-A";
     carry h, c; output h;
     stage 0 hidden {
         gate i, f, g, o = [x, h];

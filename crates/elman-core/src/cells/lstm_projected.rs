@@ -3,10 +3,10 @@
 crate::cell! {
     /// Long short-term memory whose hidden state is projected to P units before it is fed back and put out.
     ///
-    /// Sak, Senior & Beaufays, "Long short-term memory based recurrent neural network architectures for large vocabulary
-    /// speech recognition", 2014, equations 1-6 without peepholes; PyTorch's `LSTM(proj_size=P)`.
+    /// Without the paper's peepholes; PyTorch's `LSTM(proj_size=P)`.
     #[derive(Clone, Debug)]
     pub struct LstmProjected = "lstm-projected" {}
+    source "Sak, Senior & Beaufays, \"Long short-term memory based recurrent neural network architectures for large vocabulary speech recognition\", 2014, equations 1 to 6";
     carry h, c; output h;
     stage 0 hidden {
         gate i, f, g, o = [x, h];

@@ -3,10 +3,10 @@
 crate::cell! {
     /// Long short-term memory whose output is the gated cell state itself, without a squashing function.
     ///
-    /// Vinyals, Toshev, Bengio & Erhan, "Show and tell: a neural image caption generator", 2015, equations 4 to 8: m = o * c. Here m is called
-    /// h, as in the other cells; the paper has no biases, this cell has.
+    /// m = o * c. Here m is called h, as in the other cells; the paper has no biases, this cell has.
     #[derive(Clone, Debug)]
     pub struct LstmShowAndTell = "lstm-show-and-tell" {}
+    source "Vinyals, Toshev, Bengio & Erhan, \"Show and tell: a neural image caption generator\", CVPR 2015, equations 4 to 8";
     carry h, c; output h;
     stage 0 hidden {
         gate i, f, g, o = [x, h];

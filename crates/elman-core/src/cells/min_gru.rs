@@ -3,10 +3,11 @@
 crate::cell! {
     /// Gated recurrent unit reduced to what can be scanned: gate and candidate see the input alone.
     ///
-    /// Feng, Tung, Ahmed, Bengio & Hajimirsadegh, "Were RNNs all we needed?", 2024, section 3.1: h = (1 - z) h' + z n with z = sigmoid(Linear(x))
-    /// and n = Linear(x). There is no recurrent matrix; `engine::Scan` runs it in log T levels, with nothing but a multiply-add a unit and step.
+    /// h = (1 - z) h' + z n with z = sigmoid(Linear(x)) and n = Linear(x). There is no recurrent matrix; `engine::Scan` runs it in log T
+    /// levels, with nothing but a multiply-add a unit and step.
     #[derive(Clone, Debug)]
     pub struct MinGru = "min-gru" {}
+    source "Feng, Tung, Ahmed, Bengio & Hajimirsadegh, \"Were RNNs all we needed?\", 2024, section 3.1";
     carry h; output h;
     stage 0 hidden {
         gate z, n = [x];

@@ -105,8 +105,8 @@ pub struct Entry {
 #[rustfmt::skip]
 pub const REGISTRY: &[Entry] = &[
     Entry { name: "elman", file: "elman", make: || Arc::new(Elman { activation: Activation::Tanh }) },
-    Entry { name: "elman-relu", file: "elman", make: || preset("elman-relu", "The simple recurrent network with the rectifier as its activation.", "", Elman { activation: Activation::Relu }) },
-    Entry { name: "elman-sigmoid", file: "elman", make: || preset("elman-sigmoid", "The simple recurrent network with the logistic function as its activation.", "", Elman { activation: Activation::Sigmoid }) },
+    Entry { name: "elman-relu", file: "elman", make: || preset("elman-relu", "The simple recurrent network with the rectifier as its activation.", None, Elman { activation: Activation::Relu }) },
+    Entry { name: "elman-sigmoid", file: "elman", make: || preset("elman-sigmoid", "The simple recurrent network with the logistic function as its activation.", None, Elman { activation: Activation::Sigmoid }) },
     Entry { name: "elman-residual", file: "elman_residual", make: || Arc::new(ElmanResidual {}) },
     Entry { name: "jordan", file: "jordan", make: || Arc::new(Jordan { hidden: Activation::Tanh, output: Activation::Sigmoid }) },
     Entry { name: "output-feedback", file: "output_feedback", make: || Arc::new(OutputFeedback { hidden: Activation::Tanh, output: Activation::Tanh }) },
@@ -134,9 +134,9 @@ pub const REGISTRY: &[Entry] = &[
     Entry { name: "lstm-nig", file: "lstm_nig", make: || Arc::new(LstmNig {}) },
     Entry { name: "lstm-nfg", file: "lstm_nfg", make: || Arc::new(LstmNfg {}) },
     Entry { name: "lstm-nog", file: "lstm_nog", make: || Arc::new(LstmNog {}) },
-    Entry { name: "lstm-niaf", file: "lstm_peephole", make: || preset("lstm-niaf", "Long short-term memory with peepholes and no activation of what is let in.", "Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, \"LSTM: a search space odyssey\", 2017, variant NIAF.", LstmPeephole { input: Activation::Identity, output: Activation::Tanh }) },
-    Entry { name: "lstm-noaf", file: "lstm_peephole", make: || preset("lstm-noaf", "Long short-term memory with peepholes and no activation of what is put out.", "Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, \"LSTM: a search space odyssey\", 2017, variant NOAF.", LstmPeephole { input: Activation::Tanh, output: Activation::Identity }) },
-    Entry { name: "lstm-np", file: "lstm", make: || preset("lstm-np", "Long short-term memory without peepholes: `lstm` by its name among the variants of the search space odyssey.", "Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, \"LSTM: a search space odyssey\", 2017, variant NP.", Lstm {}) },
+    Entry { name: "lstm-niaf", file: "lstm_peephole", make: || preset("lstm-niaf", "Long short-term memory with peepholes and no activation of what is let in.", Some("Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, \"LSTM: a search space odyssey\", IEEE TNNLS 28(10), 2017, variant NIAF"), LstmPeephole { input: Activation::Identity, output: Activation::Tanh }) },
+    Entry { name: "lstm-noaf", file: "lstm_peephole", make: || preset("lstm-noaf", "Long short-term memory with peepholes and no activation of what is put out.", Some("Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, \"LSTM: a search space odyssey\", IEEE TNNLS 28(10), 2017, variant NOAF"), LstmPeephole { input: Activation::Tanh, output: Activation::Identity }) },
+    Entry { name: "lstm-np", file: "lstm", make: || preset("lstm-np", "Long short-term memory without peepholes: `lstm` by its name among the variants of the search space odyssey.", Some("Greff, Srivastava, Koutnik, Steunebrink & Schmidhuber, \"LSTM: a search space odyssey\", IEEE TNNLS 28(10), 2017, variant NP"), Lstm {}) },
     Entry { name: "lstm-cifg", file: "lstm_cifg", make: || Arc::new(LstmCifg {}) },
     Entry { name: "lstm-fgr", file: "lstm_fgr", make: || Arc::new(LstmFgr {}) },
     Entry { name: "lstm-show-and-tell", file: "lstm_show_and_tell", make: || Arc::new(LstmShowAndTell {}) },

@@ -6,6 +6,7 @@ crate::cell! {
     /// s = s' + i ⊙ r; r and i see x, s' and y'. y = tanh(Q s + q) is fed back. Nothing is forgotten, and nothing bounds the state.
     #[derive(Clone, Debug)]
     pub struct ResidualInputGate = "residual-input-gate" {}
+    source "the fourth lecture deck, the input gate";
     carry s, y; output y;
     stage 0 hidden {
         gate r, i = [x, s, y];

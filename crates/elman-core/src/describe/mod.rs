@@ -24,6 +24,7 @@ mod write;
 
 pub use graph::{graph_dot, graph_svg};
 pub use notation::{Notation, NotationError};
+pub(crate) use text::SOURCE;
 pub use text::{latex, text};
 pub(crate) use write::greek_name;
 

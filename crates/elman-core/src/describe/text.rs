@@ -10,6 +10,9 @@ use crate::algebra::expression::Operations;
 use crate::cell::NORMALISER_EPSILON;
 use crate::layer::Place;
 
+/// How the paragraph begins that says where a cell is from.
+pub(crate) const SOURCE: &str = "Source: ";
+
 /// A longer line of text is broken before a `+`.
 const LINE: usize = 110;
 
@@ -22,6 +25,9 @@ pub fn text(layer: &Layer, notation: Notation) -> Result<String, NotationError> 
     let writer = symbols.writer(false);
     let spec = layer.cell().spec();
     let mut out = format!("{}\n\n{}\n", spec.name, paragraphs(spec.doc));
+    if !spec.source.is_empty() {
+        out += &format!("\n{SOURCE}{}.\n", spec.source);
+    }
     let write = |out: &mut String, lines: Vec<Line>| {
         for line in lines {
             let line = line.iter().map(|f| writer.formula(f)).collect::<Vec<_>>().join(",   ");

@@ -4,6 +4,7 @@ use super::error::{At, Problem, TextCellError};
 use super::lexer::{self, Name, Placed, Token};
 use super::parse::{self, Equation, Tree};
 use crate::cell::Width;
+use crate::describe::SOURCE;
 
 /// The longest text that is read as a cell: far above any; a description of one is some kilobytes.
 pub const MAX_BYTES: usize = 1 << 18;
@@ -22,6 +23,7 @@ pub(super) struct Shape {
 pub(super) struct Sections {
     pub name: String,
     pub doc: String,
+    pub source: String,
     pub equations: Vec<Equation>,
     pub shapes: Vec<Shape>,
     /// The carried values in order, if the text says so.
@@ -79,6 +81,7 @@ pub(super) fn split(text: &str) -> Result<Sections, TextCellError> {
     let mut sections = Sections {
         name: name.to_string(),
         doc: String::new(),
+        source: String::new(),
         equations: Vec::new(),
         shapes: Vec::new(),
         carried: Vec::new(),
@@ -114,6 +117,13 @@ pub(super) fn split(text: &str) -> Result<Sections, TextCellError> {
         }
     }
     sections.doc = sections.doc.trim().to_string();
+    // A last paragraph that says so is the source.
+    let last = sections.doc.rfind("\n\n").map_or(0, |at| at + 2);
+    if let Some(source) = sections.doc[last..].strip_prefix(SOURCE) {
+        sections.source = source.trim_end_matches('.').replace('\n', " ");
+        sections.doc.truncate(last);
+        sections.doc.truncate(sections.doc.trim_end().len());
+    }
     let end = At { line: text.lines().count(), column: 1 };
     let forward = parse::join(forward.ok_or_else(|| end.error(Problem::NoForward))?);
     if forward.is_empty() {

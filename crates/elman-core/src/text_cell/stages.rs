@@ -224,6 +224,7 @@ pub(super) fn stage(sections: &Sections, mut resolved: Resolved) -> Result<(Stag
     built.spec = Box::leak(Box::new(CellSpec {
         name: leak(&sections.name),
         doc: leak(&sections.doc),
+        source: leak(&sections.source),
         carry: leaked(carried.iter().map(|&i| leak(&resolved.items[i].name)).collect()),
         output: leak(&resolved.items[output].name),
         stages: leaked(specs),
@@ -231,7 +232,7 @@ pub(super) fn stage(sections: &Sections, mut resolved: Resolved) -> Result<(Stag
     Ok((built, resolved))
 }
 
-const EMPTY: CellSpec = CellSpec { name: "", doc: "", carry: &[], output: "", stages: &[] };
+const EMPTY: CellSpec = CellSpec { name: "", doc: "", source: "", carry: &[], output: "", stages: &[] };
 
 /// A stage's contract, the resolved gates behind its gates, and its equations.
 fn one_stage(
