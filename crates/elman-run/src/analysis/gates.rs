@@ -1,7 +1,9 @@
-//! What gates and units do over a text: how often a gate is shut or open, and which unit follows what in the text.
+//! What gates and units do over a text or a series: how often a gate is shut or open, and which unit follows what is read.
 //!
 //! A. Karpathy, J. Johnson & L. Fei-Fei, "Visualizing and understanding recurrent networks", 2015, section 4.
 
+use super::network::Network;
+use super::path::Path;
 use super::trace::{Nature, Series, Trace};
 
 /// How often the units of a gate are saturated.
@@ -47,7 +49,7 @@ impl Saturation {
     }
 }
 
-/// A property of the text at every token.
+/// A property of the text at every token, or of the series at every step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Feature {
     /// What it is, such as `inside quotes`.
@@ -117,6 +119,45 @@ pub fn features(text: &[String]) -> Vec<Feature> {
         };
         found.push((name, text.iter().map(|other| truth(other == token)).collect()));
     }
+    varying(found)
+}
+
+/// Properties of a series that a unit may follow: each number that is read, each that is to be predicted, and how much each of them has changed
+/// since the step before, at every step. Those that are the same everywhere are left out; of a text there are none.
+///
+/// ```
+/// use elman_core::{Layer, Sizes, cells, engine::Engine};
+/// use elman_run::analysis::{Network, NetworkLayer, Path, series_features};
+///
+/// let layer = Layer::new((cells::find("gru").unwrap().make)(), Sizes::new(1, 2)).unwrap();
+/// let parameters = layer.parameters().iter().map(|p| vec![0.5; p.len()]).collect();
+/// let network = Network::of_numbers(vec![NetworkLayer { layer, parameters }], vec![1.0, -1.0], vec![0.0])?;
+/// let path = Path::series(&network, &Engine::new(1).into(), &[1.0, 3.0, 7.0], &[0.5, 0.5, 0.5])?;
+/// let found: Vec<_> = series_features(&network, &path).into_iter().map(|f| (f.name, f.values)).collect();
+/// let (input, change) = (vec![1.0, 3.0, 7.0], vec![0.0, 2.0, 4.0]);
+/// assert_eq!(found, [("input 0".to_string(), input), ("change of input 0".to_string(), change)]);
+/// # Ok::<(), elman_run::analysis::AnalysisError>(())
+/// ```
+pub fn series_features(network: &Network, path: &Path) -> Vec<Feature> {
+    if network.is_of_tokens() {
+        return Vec::new();
+    }
+    let steps = 0..path.steps();
+    let mut values: Vec<(String, Vec<f64>)> = Vec::new();
+    for i in 0..path.input(network, 0).len() {
+        values.push((format!("input {i}"), steps.clone().map(|t| path.input(network, t)[i]).collect()));
+    }
+    for k in 0..path.target(0).map_or(0, <[f64]>::len) {
+        let target = steps.clone().filter_map(|t| path.target(t)).map(|target| target[k]);
+        values.push((format!("target {k}"), target.collect()));
+    }
+    let change = |values: &[f64]| (0..values.len()).map(|t| values[t] - values[t.saturating_sub(1)]).collect();
+    let changes: Vec<_> = values.iter().map(|(name, values)| (format!("change of {name}"), change(values))).collect();
+    varying(values.into_iter().chain(changes))
+}
+
+/// Those that are not the same at every step.
+fn varying(found: impl IntoIterator<Item = (String, Vec<f64>)>) -> Vec<Feature> {
     let varies = |values: &[f64]| values.iter().any(|v| *v != values[0]);
     found.into_iter().filter(|(_, v)| varies(v)).map(|(name, values)| Feature { name, values }).collect()
 }
@@ -136,7 +177,7 @@ pub struct Selective {
 
 /// For each feature, the unit among all states that follows it most closely; strongest first.
 ///
-/// The text of step t is the character that the step reads. With hundreds of units the best of them correlates a little with anything:
+/// The property at step t is that of what the step reads. With hundreds of units the best of them correlates a little with anything:
 /// over T steps some 4/√T is chance.
 pub fn most_selective(trace: &Trace, features: &[Feature]) -> Vec<Selective> {
     let mut found: Vec<Selective> = Vec::new();

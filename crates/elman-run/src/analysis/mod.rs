@@ -38,7 +38,7 @@ pub mod verdict;
 pub use cost::{Cost, costs};
 pub use error::AnalysisError;
 pub use flow::{Flow, FlowSettings, ParameterFlow, StateFlow};
-pub use gates::{Feature, Saturation, Selective, features, most_selective};
+pub use gates::{Feature, Saturation, Selective, features, most_selective, series_features};
 pub use lyapunov::Lyapunov;
 pub use matrices::{RecurrentMatrix, recurrent_matrices};
 pub use network::{Network, NetworkLayer};

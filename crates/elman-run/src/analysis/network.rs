@@ -77,7 +77,7 @@ impl Network {
     }
 
     /// A network that reads and predicts numbers: layers, and a readout to K numbers, W y + b with a weight (K, P) and a bias (K). The state before
-    /// the first step is zero, the loss that of [`Path::series`](super::Path::series).
+    /// the first step is zero ([`with_initial`](Network::with_initial) gives another), the loss that of [`Path::series`](super::Path::series).
     ///
     /// # Errors
     /// There is no layer, shapes do not fit each other, a parameter is not finite, or a cell has feeds other than those that training draws.
@@ -113,6 +113,25 @@ impl Network {
         let zero = |l: &NetworkLayer| l.layer.state_widths().into_iter().map(|w| vec![0.0; w]).collect();
         let initial = layers.iter().map(zero).collect();
         Network { layers, embedding: Vec::new(), readout_weight, readout_bias, initial }.checked()
+    }
+
+    /// The same with another state before the first step, by layer and carried value.
+    ///
+    /// # Errors
+    /// Its shape is another, or a number is not finite.
+    pub fn with_initial(mut self, initial: State) -> Result<Network, AnalysisError> {
+        let widths = |state: &State| -> Vec<Vec<usize>> {
+            state.iter().map(|layer| layer.iter().map(Vec::len).collect()).collect()
+        };
+        let (found, want) = (widths(&initial), widths(&self.initial));
+        if found != want {
+            return Err(AnalysisError::Shape { what: format!("the initial state has widths {found:?}, not {want:?}") });
+        }
+        if !initial.iter().flatten().flatten().all(|x| x.is_finite()) {
+            return Err(AnalysisError::NotFinite);
+        }
+        self.initial = initial;
+        Ok(self)
     }
 
     /// The network as it is at evaluation, if all of it can be looked into.

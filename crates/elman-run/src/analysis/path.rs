@@ -143,9 +143,17 @@ impl Path {
     pub fn loss(&self, network: &Network, t: usize, y: &[f64]) -> (f64, Vec<f64>) {
         match &self.material {
             Material::Text(ids) => network.loss(y, ids[t + 1]),
+            Material::Series { .. } => network.squared_error(y, self.target(t).expect("a series has targets")),
+        }
+    }
+
+    /// What step `t` of a series is to give (K); of a text none.
+    pub fn target(&self, t: usize) -> Option<&[f64]> {
+        match &self.material {
+            Material::Text(_) => None,
             Material::Series { targets, .. } => {
                 let width = targets.len() / self.steps;
-                network.squared_error(y, &targets[t * width..][..width])
+                Some(&targets[t * width..][..width])
             }
         }
     }
@@ -155,13 +163,31 @@ impl Path {
     /// # Panics
     /// If there are not so many, or none.
     pub fn beginning(&self, steps: usize) -> Path {
+        Path { material: self.material(steps), steps, states: self.states[..=steps].to_vec() }
+    }
+
+    /// Runs the first steps of the same text or series through a network, from its initial state.
+    ///
+    /// # Errors
+    /// The network reads tokens and this is a series, or the other way round, or it has other widths.
+    ///
+    /// # Panics
+    /// If there are not so many steps, or none, or a token is not below the network's V.
+    pub fn again(&self, network: &Network, engine: &Arc<Engine>, steps: usize) -> Result<Path, AnalysisError> {
+        match self.material(steps) {
+            Material::Text(ids) => Path::new(network, engine, &ids),
+            Material::Series { inputs, targets } => Path::series(network, engine, &inputs, &targets),
+        }
+    }
+
+    /// What the first steps read.
+    fn material(&self, steps: usize) -> Material {
         assert!((1..=self.steps).contains(&steps), "{steps} of {} steps", self.steps);
         let part = |values: &[f64]| values[..values.len() / self.steps * steps].to_vec();
-        let material = match &self.material {
+        match &self.material {
             Material::Text(ids) => Material::Text(ids[..=steps].to_vec()),
             Material::Series { inputs, targets } => Material::Series { inputs: part(inputs), targets: part(targets) },
-        };
-        Path { material, steps, states: self.states[..=steps].to_vec() }
+        }
     }
 
     /// The state before step `t`; for t = [`steps`](Path::steps) the last.

@@ -192,9 +192,10 @@ pub fn heat_map(
     /// Letters of a word that are shown.
     const LETTERS: usize = 12;
     let columns = symbols.len();
-    let words = symbols.iter().any(|symbol| symbol.chars().count() > 1);
+    let longest = symbols.iter().map(|symbol| symbol.chars().count()).max().unwrap_or(0);
+    let words = longest > 1;
     // Words stand upright.
-    let height = TOP + 15.0 * rows.len() as f64 + if words { 7.0 * LETTERS as f64 } else { 22.0 };
+    let height = TOP + 15.0 * rows.len() as f64 + if words { 7.0 * longest.min(LETTERS) as f64 + 10.0 } else { 22.0 };
     let mut picture = Picture::new(id, title, description, LABELS + SIDE * columns as f64 + RIGHT, height);
     for (r, (name, values)) in rows.iter().enumerate() {
         let y = TOP + 15.0 * r as f64;

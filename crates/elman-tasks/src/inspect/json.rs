@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 
 /// Everything that is drawn, and the whole of what is only sampled there.
 pub fn object(findings: &Findings) -> Map<String, Value> {
-    let Findings { subject, config, parameters, network, trained, untrained, trace, saturation, selective, .. } =
-        findings;
+    let Findings { subject, network, trained, untrained, trace, saturation, selective, .. } = findings;
     let saturation: Vec<Value> = saturation
         .iter()
         .map(|s| json!({"layer": s.layer, "gate": s.name, "left": s.left, "right": s.right}))
@@ -44,16 +43,16 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
         "run": subject.run,
         "model": subject.model,
         "data": subject.data,
-        "task": config.task,
-        "cell": elman_run::cell::title(&config.cell),
-        "hidden": config.hidden,
-        "layers": config.layers,
-        "parameters": parameters,
+        "task": subject.task,
+        "cell": subject.cell,
+        "hidden": network.layers()[0].layer.sizes().hidden,
+        "layers": network.layers().len(),
+        "parameters": subject.parameters,
         "steps": trace.steps,
         "state_numbers": network.state_width(),
         "verdict": trained.verdict.map_or("unknown", |v| v.kind.name()),
-        "trained": measured(trained),
-        "untrained": measured(untrained),
+        "trained": measured(trained, subject.words.key),
+        "untrained": measured(untrained, subject.words.key),
         "paths": {"first_step": findings.paths.first, "norms": findings.paths.norms},
         "saturation": saturation,
         "selective": selective,
@@ -68,7 +67,7 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
     }
 }
 
-fn measured(m: &Measured) -> Value {
+fn measured(m: &Measured, loss: &str) -> Value {
     let states: Vec<Value> = m
         .flow
         .states
@@ -96,7 +95,7 @@ fn measured(m: &Measured) -> Value {
             "remedy": if v.kind == Kind::Healthy { "" } else { v.remedy() }})
     });
     json!({
-        "nats": m.flow.loss,
+        loss: m.flow.loss,
         "losses": m.flow.ends.len(),
         "gradient_by_state": states,
         "gradient_by_parameter": parameters,

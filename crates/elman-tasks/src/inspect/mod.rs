@@ -1,4 +1,5 @@
-//! Looking into a run's model: one page with figures, the same numbers as JSON, or every state and gate as an archive.
+//! Looking into a run's model, or into a network that reads a [`series`]: one page with figures, the same numbers as JSON, or every state and gate
+//! as an archive.
 //!
 //! The numbers are [`elman_run::analysis`]'s; here the run, its text and its network before training are found, and what comes out is
 //! written.
@@ -11,6 +12,7 @@ mod page;
 mod product;
 mod report;
 mod sections;
+pub mod series;
 #[cfg(test)]
 mod tests;
 mod timing;
@@ -71,13 +73,31 @@ pub struct Options<'a> {
 /// What was asked about, in words.
 struct Subject {
     run: String,
-    model: String,
+    /// The model's file, if it is in one.
+    model: Option<String>,
+    task: String,
+    cell: String,
+    parameters: usize,
     data: String,
-    /// What a token is: a character or a word.
-    unit: &'static str,
+    words: Words,
+    /// What stands under each step: the token that it reads, or its number.
     symbols: Vec<String>,
+    features: Vec<Feature>,
     lags: usize,
     window: usize,
+}
+
+/// How what is read is called.
+#[derive(Clone, Copy)]
+struct Words {
+    /// What a step reads.
+    unit: &'static str,
+    /// All of it.
+    material: &'static str,
+    /// What the loss is counted in.
+    loss: &'static str,
+    /// The same as a name in report.json.
+    key: &'static str,
 }
 
 /// What is measured of a network, trained or not.
@@ -93,14 +113,11 @@ struct Measured {
 /// Everything that the report shows.
 struct Findings {
     subject: Subject,
-    config: elman_run::ModelConfig,
-    parameters: usize,
     network: Network,
     trained: Measured,
     untrained: Measured,
     trace: Trace,
     saturation: Vec<Saturation>,
-    features: Vec<Feature>,
     selective: Vec<Selective>,
     unfolding: Unfolding,
     paths: Paths,
@@ -152,40 +169,51 @@ pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error
         return export(file, &trace, &ids, &symbols);
     }
     let steps = ids.len() - 1;
-    let lags = lags(options.lags, steps)?;
+    let lags = lags(options.lags, steps, "--lags", "--length")?;
+    let config = model.config();
     let subject = Subject {
         run: options.dir.display().to_string(),
-        model: path.display().to_string(),
+        model: Some(path.display().to_string()),
+        task: config.task.clone(),
+        cell: elman_run::cell::title(&config.cell).into_owned(),
+        parameters: model.parameter_count(),
         data: name,
-        unit: model.vocabulary().unit(),
+        words: Words { unit: model.vocabulary().unit(), material: "text", loss: "nats", key: "nats" },
+        features: features(&symbols),
         symbols,
         lags,
         window: evaluation.settings.size("seq-len"),
     };
-    let untrained = network::untrained(&model, &evaluation.settings)?;
-    let findings = measure(&model, &untrained, network, subject, &ids, &engine, options.stop, log)?;
+    let untrained = Network::new(&network::untrained(&model, &evaluation.settings)?)?;
+    let path = TextPath::new(&network, &engine, &ids)?;
+    let findings = measure(network, &untrained, &path, subject, &engine, options.stop, log)?;
     let out = options.out.clone().unwrap_or_else(|| evaluation.dir.path().join("inspect"));
-    std::fs::create_dir_all(&out).map_err(|source| Error::unwritable(&out, source))?;
-    let page = report::page(&findings);
-    let numbers = json::object(&findings);
+    write(&findings, &out)
+}
+
+/// Writes the page and its numbers.
+fn write(findings: &Findings, out: &Path) -> Result<Report, Error> {
+    std::fs::create_dir_all(out).map_err(|source| Error::unwritable(out, source))?;
+    let page = report::page(findings);
+    let numbers = json::object(findings);
     let (html, json) = (out.join("report.html"), out.join("report.json"));
     let pretty = serde_json::Value::Object(numbers.clone());
     atomic::write(&html, |writer| writer.write_all(page.as_bytes()))?;
     atomic::write(&json, |writer| writer.write_all(format!("{pretty:#}\n").as_bytes()))?;
-    let mut report = Report { text: report::summary(&findings), json: numbers };
+    let mut report = Report { text: report::summary(findings), json: numbers };
     report.text += &format!("report: {}\nnumbers: {}\n", html.display(), json.display());
     report.json.insert("report".into(), html.display().to_string().into());
     Ok(report)
 }
 
-/// Lags to follow back over so many steps.
-fn lags(asked: Option<usize>, steps: usize) -> Result<usize, Error> {
+/// Lags to follow back over so many steps. `option` is what they are asked with, `longer` what reads more.
+fn lags(asked: Option<usize>, steps: usize, option: &str, longer: &str) -> Result<usize, Error> {
     let most = steps.div_ceil(2);
     match asked {
         None => Ok(LAGS.min(most)),
         Some(lags) if (1..=most).contains(&lags) => Ok(lags),
         Some(lags) => Err(Error::Usage(format!(
-            "--lags: it is {lags}; it must be from 1 to {most}, half of the steps that are read (--length)"
+            "{option}: it is {lags}; it must be from 1 to {most}, half of the steps that are read ({longer})"
         ))),
     }
 }
@@ -245,13 +273,11 @@ fn read(
     Ok((ids, symbols))
 }
 
-#[expect(clippy::too_many_arguments, reason = "two models, their text, how to run and whom to tell")]
 fn measure(
-    model: &Model,
-    untrained: &Model,
     network: Network,
+    before: &Network,
+    path: &TextPath,
     subject: Subject,
-    ids: &[u32],
     engine: &Arc<Engine>,
     stop: &Stop,
     log: &mut dyn FnMut(&str),
@@ -263,36 +289,30 @@ fn measure(
             false => Ok(()),
         }
     };
-    let path = TextPath::new(&network, engine, ids)?;
     next("the trained network: gradients by lag, the Jacobian product, exponents")?;
-    let trained = measured(&network, &path, engine, subject.lags)?;
+    let trained = measured(&network, path, engine, subject.lags)?;
     next("the same network before training")?;
-    let before = Network::new(untrained)?;
-    let before_path = TextPath::new(&before, engine, ids)?;
-    let untrained = measured(&before, &before_path, engine, subject.lags)?;
-    let paths = Paths::new(&network, &path, engine, double_sum::PATHS)?;
+    let before_path = path.again(before, engine, path.steps())?;
+    let untrained = measured(before, &before_path, engine, subject.lags)?;
+    let paths = Paths::new(&network, path, engine, double_sum::PATHS)?;
     next("gates and states")?;
-    let trace = Trace::new(&network, &path)?;
-    let features = features(&subject.symbols);
-    let selective = most_selective(&trace, &features);
+    let trace = Trace::new(&network, path)?;
+    let selective = most_selective(&trace, &subject.features);
     next("the unfolded network, and what some steps take")?;
     let copies = path.steps().min(COPIES);
-    let unfolded = elman_run::analysis::Unfolded::new(&network, &path, copies)?;
-    let whole = bptt(&network, &path, engine, copies)?;
+    let unfolded = elman_run::analysis::Unfolded::new(&network, path, copies)?;
+    let whole = bptt(&network, path, engine, copies)?;
     let per_copy: usize = network.layers().iter().map(|l| l.layer.parameter_count()).sum();
     let unfolding = Unfolding { steps: copies, copies: copies * per_copy, difference: unfolded.difference(&whole) };
-    let timed = timing::timed(&network, &path, &Arc::new(Engine::new(1)), ids, subject.window)?;
-    let real_time = timing::real_time(&network, &path);
+    let timed = timing::timed(&network, path, &Arc::new(Engine::new(1)), subject.window)?;
+    let real_time = timing::real_time(&network, path);
     Ok(Findings {
-        config: model.config().clone(),
-        parameters: model.parameter_count(),
         saturation: Saturation::of(&trace),
         subject,
         network,
         trained,
         untrained,
         trace,
-        features,
         selective,
         unfolding,
         paths,

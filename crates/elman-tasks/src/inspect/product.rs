@@ -40,7 +40,7 @@ pub fn product(page: &mut Page, findings: &Findings) {
          the longest lag it says vanishing, above 1000 at any lag exploding.",
     );
     page.paragraph(&lecture_example());
-    lyapunov(page, trained, untrained);
+    lyapunov(page, trained, untrained, findings.subject.words.material);
 }
 
 /// What the largest singular value of a recurrent matrix would say, beside what was measured.
@@ -124,7 +124,7 @@ fn product_figure(page: &mut Page, now: &Products, before: &Products) {
     );
 }
 
-fn lyapunov(page: &mut Page, trained: &Measured, untrained: &Measured) {
+fn lyapunov(page: &mut Page, trained: &Measured, untrained: &Measured, material: &str) {
     let (Some(now), Some(before)) = (&trained.lyapunov, &untrained.lyapunov) else { return };
     let exponent =
         |x: Option<&f64>| x.map_or(String::new(), |x| if x.is_finite() { format!("{x:.4}") } else { "-∞".into() });
@@ -135,7 +135,9 @@ fn lyapunov(page: &mut Page, trained: &Measured, untrained: &Measured) {
     page.table(&["", "trained", "before training"], &rows);
     page.note(
         "How to read it",
-        "An exponent λ is the rate e^λ at which a direction grows or shrinks over the whole text. All below zero: the network forgets \
-         its beginning. Near zero: it remembers. Above zero: it is chaotic, and gradients explode.",
+        &format!(
+            "An exponent λ is the rate e^λ at which a direction grows or shrinks over the whole {material}. All below zero: the network \
+             forgets its beginning. Near zero: it remembers. Above zero: it is chaotic, and gradients explode."
+        ),
     );
 }

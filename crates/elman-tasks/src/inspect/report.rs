@@ -5,10 +5,13 @@ use super::{Findings, double_sum, product, sections};
 
 /// The whole page.
 pub fn page(findings: &Findings) -> String {
-    let name = elman_run::cell::title(&findings.config.cell);
+    let layers = findings.network.layers();
     let mut page = Page::new(&format!(
-        "Inside {}: {name}, {} layer(s) of {}",
-        findings.subject.run, findings.config.layers, findings.config.hidden
+        "Inside {}: {}, {} layer(s) of {}",
+        findings.subject.run,
+        findings.subject.cell,
+        layers.len(),
+        layers[0].layer.sizes().hidden
     ));
     sections::overview(&mut page, findings);
     product::product(&mut page, findings);
@@ -33,8 +36,9 @@ pub fn summary(findings: &Findings) -> String {
         lines += &format!("before training: {}, {:.3e} over {} steps\n", before.kind.name(), before.factor, before.lag);
     }
     lines += &format!(
-        "{:.4} nats over {} losses, followed back {} steps\n",
+        "{:.4} {} over {} losses, followed back {} steps\n",
         trained.flow.loss,
+        findings.subject.words.loss,
         trained.flow.ends.len(),
         findings.subject.lags
     );

@@ -2,13 +2,15 @@
 
 use super::figure::{self, Curve, Points, Scale};
 use super::page::Page;
-use super::{Findings, MAX_MATRIX};
+use super::{Findings, MAX_MATRIX, Words};
 use elman_run::analysis::{Flow, Saturation, StateFlow, Verdict, costs};
 
 /// Characters of a heat map.
 const SHOWN: usize = 100;
 /// Units of a heat map.
 const UNITS: usize = 12;
+/// Numbers of a series above its units.
+const READ: usize = 6;
 /// Points of a gate: of wider ones units are left out evenly, so that the page stays small.
 const POINTS: usize = 1000;
 
@@ -32,27 +34,28 @@ pub fn verdict_text(verdict: &Verdict) -> String {
 }
 
 pub fn overview(page: &mut Page, findings: &Findings) {
-    let Findings { subject, config, parameters, trained, untrained, trace, .. } = findings;
+    let Findings { subject, network, trained, untrained, trace, .. } = findings;
     page.section("overview", "What was looked at");
     let row = |name: &str, value: String| vec![name.to_string(), value];
-    page.table(
-        &["", ""],
-        &[
-            row("run", subject.run.clone()),
-            row("model", subject.model.clone()),
-            row("task", config.task.clone()),
-            row("cell", elman_run::cell::title(&config.cell).into_owned()),
-            row("parameters", parameters.to_string()),
-            row("numbers of the state", findings.network.state_width().to_string()),
-            row("text", subject.data.clone()),
-            row("steps read", trace.steps.to_string()),
-            row("steps that training goes back", subject.window.to_string()),
-            row("loss", format!("{:.4} nats; {:.4} before training", trained.flow.loss, untrained.flow.loss)),
-        ],
-    );
+    let mut rows = vec![row("run", subject.run.clone())];
+    rows.extend(subject.model.clone().map(|model| row("model", model)));
+    rows.extend([
+        row("task", subject.task.clone()),
+        row("cell", subject.cell.clone()),
+        row("parameters", subject.parameters.to_string()),
+        row("numbers of the state", network.state_width().to_string()),
+        row(subject.words.material, subject.data.clone()),
+        row("steps read", trace.steps.to_string()),
+        row("steps that training goes back", subject.window.to_string()),
+        row(
+            "loss",
+            format!("{:.4} {}; {:.4} before training", trained.flow.loss, subject.words.loss, untrained.flow.loss),
+        ),
+    ]);
+    page.table(&["", ""], &rows);
     page.paragraph(
         "Everything is computed in 64 bits by the engine that trains, through the equations of the cell. “Before training” is the \
-         same network drawn again from the run's seed. The loss is the mean over the positions from which gradients are followed back.",
+         same network as it was drawn. The loss is the mean over the positions from which gradients are followed back.",
     );
 }
 
@@ -70,7 +73,7 @@ fn state_curve(name: String, s: &StateFlow, colour: usize, dashed: bool) -> Curv
 pub fn flow(page: &mut Page, findings: &Findings) {
     page.section("flow", "How much gradient arrives how far back");
     let (now, before) = (&findings.trained.flow, &findings.untrained.flow);
-    let several = findings.config.layers > 1;
+    let several = findings.network.layers().len() > 1;
     let label = |s: &StateFlow| {
         if several { format!("{} of layer {}", s.part.name, s.part.layer) } else { s.part.name.to_string() }
     };
@@ -260,11 +263,16 @@ pub fn gates(page: &mut Page, findings: &Findings) {
 
 pub fn units(page: &mut Page, findings: &Findings) {
     page.section("units", "What units follow");
-    let Findings { trace, selective, subject, features, .. } = findings;
+    let Findings { trace, selective, subject, .. } = findings;
     let columns = trace.steps.min(SHOWN);
-    let (symbols, unit) = (&subject.symbols[..columns], subject.unit);
+    let symbols = &subject.symbols[..columns];
+    let Words { unit, material, .. } = subject.words;
     let window = |values: &[f64]| values[..columns].to_vec();
     let mut rows: Vec<(String, Vec<f64>)> = Vec::new();
+    if !findings.network.is_of_tokens() {
+        // Numbers have no characters to stand under the columns.
+        rows.extend(subject.features.iter().take(READ).map(|f| (f.name.clone(), window(&f.values))));
+    }
     for s in selective.iter().take(UNITS) {
         let series = &trace.series[s.series];
         rows.push((
@@ -272,14 +280,13 @@ pub fn units(page: &mut Page, findings: &Findings) {
             window(&series.unit(s.unit)),
         ));
     }
-    if rows.is_empty() {
-        page.paragraph("The text has no property that changes: there is nothing to follow.");
+    let Some(best) = selective.first() else {
+        page.paragraph(&format!("The {material} has no property that changes: there is nothing to follow."));
         return;
-    }
-    let best = &selective[0];
+    };
     page.figure(&figure::heat_map(
         "fig-units",
-        "The units that follow the text most closely, over its beginning",
+        &format!("The units that follow the {material} most closely, over its beginning"),
         &format!(
             "A row for each unit, a column for each of {columns} {unit}s. The closest follows “{}” with correlation {:+.2}.",
             best.feature, best.correlation
@@ -300,13 +307,13 @@ pub fn units(page: &mut Page, findings: &Findings) {
             ]
         })
         .collect();
-    page.table(&["property of the text", "unit", "correlation"], &table);
+    page.table(&[&format!("property of the {material}"), "unit", "correlation"], &table);
     page.note(
         "How to read it",
         &format!(
-            "For each of {} properties of the text the unit that correlates most with it; the value when the {unit} has been read. \
+            "For each of {} properties of the {material} the unit that correlates most with it; the value after the step that reads it. \
              Among {} units chance alone reaches some {:.2} over {} steps.",
-            features.len(),
+            subject.features.len(),
             findings.network.state_width(),
             4.0 / (trace.steps as f64).sqrt(),
             trace.steps

@@ -3,6 +3,8 @@
 use super::*;
 use crate::Silent;
 use crate::tasks::{Override, Request};
+use burn::module::Module;
+use elman::network::{Predict, SequenceBatch, SequenceNetwork, SequenceNetworkConfig, Target};
 use std::sync::atomic::AtomicBool;
 
 /// A small run in a folder of its own.
@@ -290,4 +292,100 @@ fn a_model_of_words_is_looked_into_too() {
     let export = Options { export: Some(file.clone()), length: Some(20), ..options(&dir, &GO) };
     inspect(&export).unwrap();
     assert!(elman_run::TensorFile::read(&file).unwrap().metadata["elman.text"].contains("has"));
+}
+
+/// A network of one input and two outputs in a stack of two layers.
+fn of_numbers(cell: &str, outputs: usize, learn_initial_state: bool, seed: u64) -> SequenceNetwork {
+    let config = SequenceNetworkConfig {
+        cell: (elman::cells::find(cell).unwrap().make)(),
+        sizes: elman::Sizes { input: 1, hidden: 6, output: 3 },
+        layers: 2,
+        outputs,
+        predict: Predict::Every,
+        init: elman::init::Init::default(),
+        learn_initial_state,
+    };
+    config.init(seed, &burn::tensor::Device::flex().autodiff()).unwrap()
+}
+
+/// The same with another state before the first step, if that is learned.
+fn moved(network: SequenceNetwork) -> SequenceNetwork {
+    let mut all = elman::parameters::export(&network);
+    all.iter_mut().filter(|p| p.name.starts_with("initial")).for_each(|p| p.values.fill(0.5));
+    elman::parameters::import(network, all).unwrap()
+}
+
+#[test]
+fn a_network_of_numbers_has_a_report_over_a_series() {
+    let steps = 120;
+    let inputs: Vec<f64> = (0..steps).map(|t| (0.3 * t as f64).sin()).collect();
+    let targets: Vec<f64> = inputs.iter().flat_map(|x| [0.5 * x, 1.0 - x]).collect();
+    for (cell, learned) in [("lstm", false), ("elman", true), ("jordan", false), ("min-gru", false)] {
+        let (now, before) = (of_numbers(cell, 2, learned, 1), of_numbers(cell, 2, learned, 2));
+        // What is predicted is what the framework predicts.
+        let now = moved(now);
+        let network = series::network(&now).unwrap();
+        let path = elman_run::analysis::Path::series(&network, &Arc::new(Engine::new(1)), &inputs, &targets).unwrap();
+        let x = inputs.iter().map(|&x| x as f32).collect();
+        let batch = SequenceBatch { x, batch: 1, lengths: None, target: Target::Values(Vec::new()), fresh: true };
+        let predicted: Vec<f32> = now.predictions(&batch, None).0.into_data().try_to_vec().unwrap();
+        let output = network.layers()[1].layer.carried().iter().position(|&v| v == network.layers()[1].layer.output());
+        for (t, want) in predicted.chunks_exact(2).enumerate() {
+            let found = network.logits(&path.state(t + 1)[1][output.unwrap()]);
+            assert!(found.iter().zip(want).all(|(a, b)| (a - f64::from(*b)).abs() < 1e-5), "{cell}, step {t}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let options = series::Options {
+            name: "a net".into(),
+            data: "a sine".into(),
+            inputs: &inputs,
+            targets: &targets,
+            lags: Some(20),
+            window: 30,
+            out: folder.path().join("report"),
+            threads: 1,
+            stop: &GO,
+        };
+        let report = series::run(&now, &before, &options, &mut |_| {}).unwrap();
+        let page = std::fs::read_to_string(folder.path().join("report/report.html")).unwrap();
+        elements(&page);
+        for shown in [
+            "Inside a net",
+            "a sine",
+            "input 0",
+            "target 1",
+            "½ Σ error²",
+            "each of 100 steps",
+            "the series most closely",
+        ] {
+            assert!(page.contains(shown), "{cell}: {shown}");
+        }
+        for absent in ["nats;", "character", "the text", "the whole text"] {
+            assert!(!page.contains(absent), "{cell}: {absent}");
+        }
+        assert_ne!(report.json["trained"]["half_squared_error"], report.json["untrained"]["half_squared_error"]);
+        let counted: usize = now.num_params();
+        assert_eq!(report.json["parameters"], counted, "{cell}");
+        assert!(report.json["selective"].as_array().unwrap().iter().any(|s| s["feature"] == "change of input 0"));
+        assert!(report.text.contains("½ Σ error²"), "{}", report.text);
+    }
+}
+
+#[test]
+fn a_series_that_does_not_fit_is_told() {
+    let (now, before) = (of_numbers("gru", 1, false, 1), of_numbers("gru", 2, false, 1));
+    let message = |inputs: &[f64], targets: &[f64], lags, window, before| {
+        let out = PathBuf::from("nowhere");
+        let (name, data) = ("a net".into(), "a sine".into());
+        let options = series::Options { name, data, inputs, targets, lags, window, out, threads: 1, stop: &GO };
+        let error = series::run(&now, before, &options, &mut |_| {}).unwrap_err();
+        assert_eq!(error.status(), 2, "{error}");
+        error.to_string()
+    };
+    let ten = [0.5; 10];
+    assert!(message(&ten, &ten[..9], None, 5, &now).contains("10 inputs and 9 targets"));
+    assert!(message(&ten, &ten, Some(6), 5, &now).starts_with("lags: it is 6; it must be from 1 to 5"));
+    assert_eq!(message(&ten, &ten, None, 0, &now), "window: it is 0; it must be at least 1");
+    assert!(message(&ten, &ten, None, 5, &before).contains("are not 1 and 2 numbers for each step"));
+    assert!(message(&[], &[], None, 5, &now).contains("0 steps"));
 }

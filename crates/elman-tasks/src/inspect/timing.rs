@@ -47,13 +47,7 @@ const MOST: usize = 1 << 29;
 const ENOUGH: f64 = 0.3;
 
 /// A quarter, half and all of the steps, the fastest of three.
-pub fn timed(
-    network: &Network,
-    path: &Path,
-    engine: &Arc<Engine>,
-    ids: &[u32],
-    window: usize,
-) -> Result<Vec<Timed>, Error> {
+pub fn timed(network: &Network, path: &Path, engine: &Arc<Engine>, window: usize) -> Result<Vec<Timed>, Error> {
     let mut found = Vec::new();
     for steps in [path.steps() / 4, path.steps() / 2, path.steps()].into_iter().filter(|&s| s > 0) {
         let mut least = [f64::INFINITY; 6];
@@ -66,7 +60,7 @@ pub fn timed(
                 least[way] = least[way].min(now - from);
                 now
             };
-            Path::new(network, engine, &ids[..=steps])?;
+            path.again(network, engine, steps)?;
             let now = took(0, 0.0);
             bytes = bptt(network, path, engine, steps)?.bytes;
             let now = took(1, now);
