@@ -69,7 +69,7 @@ def lstm_layer_norm(w, x, h, c, mask):
 
 
 def leaky(w, x, h, mask):
-    """Bengio et al. 2013, section 3.1 (unnumbered here): h = alpha h' + (1 - alpha) tanh(W x + U h' + b), alpha = sigmoid(leak)."""
+    """Bengio et al. 2013, the section on leaky integration (unnumbered here): h = alpha h' + (1 - alpha) tanh(W x + U h' + b), alpha = sigmoid(leak)."""
     alpha = sigmoid(w["weight_leak"])
     return {"h": alpha * h + (1 - alpha) * np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
 

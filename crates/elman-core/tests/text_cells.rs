@@ -63,6 +63,7 @@ fn every_registered_cell_comes_back_from_its_description() {
         let again = parse(&described(&cell));
         let (got, want) = (again.spec(), cell.spec());
         assert_eq!((got.name, got.carry, got.output), (want.name, want.carry, want.output));
+        assert_eq!(got.source, want.source, "{}", entry.name);
         for sizes in SIZES {
             let (ours, theirs) = (layer(&again, sizes), layer(&cell, sizes));
             let shapes = |l: &Layer| -> Vec<_> {

@@ -4,6 +4,7 @@ elman_core::cell! {
     /// A minimal gated unit whose memory also fades by itself: h = a (1 - z) h' + z tanh(W x + U (z h') + b), a = sigmoid(fade).
     #[derive(Clone, Debug)]
     pub struct FadingGru = "fading-gru" {}
+    source "an example of ours, after the minimal gated unit of Zhou, Wu, Zhang & Zhou, 2016";
     carry h; output h;
     stage 0 hidden {
         gate z = [x, h];

@@ -7,7 +7,7 @@ crate::cell! {
     /// it.
     #[derive(Clone, Debug)]
     pub struct DeepOutput = "deep-output" {}
-    source "Pascanu, Gulcehre, Cho & Bengio, \"How to construct deep recurrent neural networks\", ICLR 2014, section 3.2, the DOT-RNN of its figure 2 c";
+    source "Pascanu, Gulcehre, Cho & Bengio, \"How to construct deep recurrent neural networks\", ICLR 2014, the DOT-RNN of its figure 2 c";
     carry h, y; output y;
     stage 0 hidden {
         gate a = [x, h];

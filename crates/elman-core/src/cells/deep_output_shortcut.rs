@@ -7,7 +7,7 @@ crate::cell! {
     /// reads it.
     #[derive(Clone, Debug)]
     pub struct DeepOutputShortcut = "deep-output-shortcut" {}
-    source "Pascanu, Gulcehre, Cho & Bengio, \"How to construct deep recurrent neural networks\", ICLR 2014, section 3.2, the DOT(S)-RNN";
+    source "Pascanu, Gulcehre, Cho & Bengio, \"How to construct deep recurrent neural networks\", ICLR 2014, the DOT(S)-RNN";
     carry h, y; output y;
     stage 0 hidden {
         gate a = [x, h];

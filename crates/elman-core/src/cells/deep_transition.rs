@@ -11,7 +11,7 @@ crate::cell! {
     /// `deep-transition:layers=N` N of them, the fourth deck's factor l.
     #[derive(Clone, Debug)]
     pub struct DeepTransition = "deep-transition" {}
-    source "Pascanu, Gulcehre, Cho & Bengio, \"How to construct deep recurrent neural networks\", ICLR 2014, section 3.1, the DT-RNN of its figure 2 b";
+    source "Pascanu, Gulcehre, Cho & Bengio, \"How to construct deep recurrent neural networks\", ICLR 2014, the DT-RNN of its figure 2 b";
     carry h; output h;
     stage 0 hidden {
         gate a = [x, h];

@@ -6,7 +6,7 @@ crate::cell! {
     /// u = tanh(W x + U h' + b), h = tanh(V u + S h' + c). Through S the error passes one layer in a step.
     #[derive(Clone, Debug)]
     pub struct DeepTransitionShortcut = "deep-transition-shortcut" {}
-    source "Pascanu, Gulcehre, Cho & Bengio, \"How to construct deep recurrent neural networks\", ICLR 2014, section 3.1, the DT(S)-RNN of its figure 2 b*";
+    source "Pascanu, Gulcehre, Cho & Bengio, \"How to construct deep recurrent neural networks\", ICLR 2014, the DT(S)-RNN of its figure 2 b*";
     carry h; output h;
     stage 0 hidden {
         gate a = [x, h];

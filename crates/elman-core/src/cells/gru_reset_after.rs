@@ -7,7 +7,7 @@ crate::cell! {
     /// The update gate z multiplies the *old state*, as in PyTorch's `GRU`.
     #[derive(Clone, Debug)]
     pub struct GruResetAfter = "gru-reset-after" {}
-    source "Cho et al., \"Learning phrase representations using RNN encoder-decoder for statistical machine translation\", EMNLP 2014, with the reset gate of the first version of that preprint";
+    source "Cho et al., \"Learning phrase representations using RNN encoder-decoder for statistical machine translation\", EMNLP 2014, with the reset gate of its preprint's first version";
     carry h; output h;
     stage 0 hidden {
         gate r, z = [x, h];

@@ -12,7 +12,7 @@ crate::cell! {
     /// ln(alpha)`. `leaky:alpha=0.5..0.99` and `leaky:tau=2..100` say where the units begin, each somewhere in between.
     #[derive(Clone, Debug)]
     pub struct Leaky = "leaky" {}
-    source "Jaeger, Lukosevicius, Popovici & Siewert, \"Optimization and applications of echo state networks with leaky-integrator neurons\", Neural Networks 20(3), 2007; Bengio, Boulanger-Lewandowski & Pascanu, \"Advances in optimizing recurrent networks\", 2013, section 3.1";
+    source "Jaeger, Lukosevicius, Popovici & Siewert, \"Optimization and applications of echo state networks with leaky-integrator neurons\", Neural Networks 20(3), 2007; Bengio, Boulanger-Lewandowski & Pascanu, \"Advances in optimizing recurrent networks\", 2013, its section on leaky integration";
     carry h; output h;
     stage 0 hidden {
         gate a = [x, h];

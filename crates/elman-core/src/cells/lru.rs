@@ -9,7 +9,7 @@ crate::cell! {
     /// layers.
     #[derive(Clone, Debug)]
     pub struct Lru = "lru" {}
-    source "Orvieto et al., \"Resurrecting recurrent neural networks for long sequences\", ICML 2023, section 3, equations of its figure 1";
+    source "Orvieto et al., \"Resurrecting recurrent neural networks for long sequences\", ICML 2023, sections 3.2 to 3.4";
     carry re, im, y; output y;
     stage 0 hidden {
         gate br, bi = [x; no bias];

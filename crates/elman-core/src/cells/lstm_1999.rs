@@ -7,7 +7,7 @@ crate::cell! {
     /// 2). `lstm` is the same with tanh(a) for both.
     #[derive(Clone, Debug)]
     pub struct Lstm1999 = "lstm-1999" {}
-    source "Gers, Schmidhuber & Cummins, \"Learning to forget: continual prediction with LSTM\", 1999 and Neural Computation 12(10), 2000, equations 3 to 8, with one cell a block";
+    source "Gers, Schmidhuber & Cummins, \"Learning to forget: continual prediction with LSTM\", 1999 and Neural Computation 12(10), 2000, with one cell a block";
     carry h, c; output h;
     stage 0 hidden {
         gate i, f, g, o = [x, h];

@@ -3,7 +3,7 @@
 crate::cell! {
     /// Long short-term memory with peepholes whose gates also see all three gates of the step before.
     ///
-    /// So did the cell of Hochreiter & Schmidhuber 1997 in some experiments. The gates' values are carried as ig, fg and og: R_ii of the
+    /// Those of Hochreiter & Schmidhuber's cell (1997) did so too in some experiments. The gates' values are carried as ig, fg and og: R_ii of the
     /// paper is the first block of `weight_igh`, R_fi of `weight_fgh`, R_oi of `weight_ogh`.
     #[derive(Clone, Debug)]
     pub struct LstmFgr = "lstm-fgr" {}

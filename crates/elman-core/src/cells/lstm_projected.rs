@@ -6,7 +6,7 @@ crate::cell! {
     /// Without the paper's peepholes; PyTorch's `LSTM(proj_size=P)`.
     #[derive(Clone, Debug)]
     pub struct LstmProjected = "lstm-projected" {}
-    source "Sak, Senior & Beaufays, \"Long short-term memory based recurrent neural network architectures for large vocabulary speech recognition\", 2014, equations 1 to 6";
+    source "Sak, Senior & Beaufays, \"Long short-term memory based recurrent neural network architectures for large vocabulary speech recognition\", 2014, its LSTMP";
     carry h, c; output h;
     stage 0 hidden {
         gate i, f, g, o = [x, h];

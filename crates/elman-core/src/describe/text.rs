@@ -103,6 +103,9 @@ pub fn latex(layer: &Layer, notation: Notation) -> Result<String, NotationError>
     let writer = symbols.writer(true);
     let spec = layer.cell().spec();
     let mut out = format!("% {}: {}\n", spec.name, spec.doc.lines().next().unwrap_or("").trim());
+    if !spec.source.is_empty() {
+        out += &format!("% {SOURCE}{}.\n", spec.source);
+    }
     if !symbols.table.note.is_empty() {
         out += &format!("% {}\n", symbols.table.note);
     }

@@ -113,9 +113,9 @@ impl<F: Element> Run<'_, F> {
         let x_panels = Matrix { ptr: self.ws.gradients.x.ptr(), rows: gates.rows, width: panels.width };
         // Nobody still reads the panels of another mask.
         self.team.barrier();
-        // SAFETY: own columns here; complete for all past the barrier.
         let converts = self.plan.bf16.is_some();
         let (all_pairs, pairs) = (pair_rows(gates.rows), self.ws.gradients.x.ptr().cast::<u32>());
+        // SAFETY: own columns here; complete for all past the barrier.
         unsafe {
             for (panel, first, vectors) in pieces(panels, self.own(input, thread)) {
                 let start = panel * panels.width + first * panels.lanes;

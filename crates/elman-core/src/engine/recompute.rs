@@ -1,6 +1,7 @@
 //! How long the segments of a recomputed sequence are, and how many bytes a pass takes.
 
 use super::memory::{Buffer, Panels};
+use super::mixed::TILE;
 use super::mixed::pairs::pair_rows;
 use super::segments::SegmentWorkspace;
 use super::weights::{PackedGradients, PackedSource, PackedStage, StageShape};
@@ -233,9 +234,14 @@ impl<'a, F: Element> Estimate<'a, F> {
         for width in feeds() {
             room(&[panels.padded(width) * rows; 2]);
         }
-        let input_rows = table.max(behind) * panels.padded(input);
+        let (input_rows, input_width) = (table.max(behind), panels.padded(input));
         let widest = panels.padded(widths().max().unwrap_or(0));
-        room(&[gathered * input, input_rows, input_rows.max(batch * widest)]);
+        room(&[gathered * input, (input_rows * input_width).max(batch * widest)]);
+        // In mixed precision as pairs, and so is a source of a chunk of steps with many rows each. Whether it is mixed is not known here.
+        room(&[input_rows.max(pair_rows(input_rows)) * input_width]);
+        if size_of::<F>() == size_of::<f32>() && batch >= TILE {
+            room(&[behind * widest]);
+        }
         // Token ids, and where each row stands; then by row of the batch and by step. Lists that grow have twice the room.
         total += 2 * (rows * (size_of::<u32>() + size_of::<usize>()) + (4 * batch + 2 * steps) * size_of::<usize>());
 

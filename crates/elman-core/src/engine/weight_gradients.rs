@@ -25,7 +25,6 @@ impl<F: Element> Run<'_, F> {
                 let active = |step: usize| self.ws.rows.active[step];
                 // SAFETY: the caller's promise; nobody reads a buffer of pairs that is written, between the barriers.
                 let pairs = unsafe { self.pairs_of_source(stage, s, &chunk, thread) };
-                let all_pairs: usize = chunk.clone().map(|step| pair_rows(active(step))).sum();
                 let right = if pairs.is_some() { Right::Pairs } else { Right::Numbers };
                 self.deal(shape.width, source.gates.len(), thread, hands, |k, (group, first, vectors), hands| {
                     let (shift, units) = (first * panels.lanes, vectors * panels.lanes);
@@ -33,11 +32,13 @@ impl<F: Element> Run<'_, F> {
                     let a = |row: usize| gates.at(group * shape.gates + gate, row).wrapping_add(shift).cast_const();
                     let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
                     for panel in 0..panels.count(source.width) {
-                        let mut row = panel * all_pairs;
+                        let mut row = 0;
                         hands.segments.clear();
                         hands.segments.extend(chunk.clone().map(|step| {
                             let b = match pairs {
-                                Some(pairs) => pairs.wrapping_add(row * panels.width).cast::<F>(),
+                                Some((pairs, rows)) => {
+                                    pairs.wrapping_add((panel * rows + row) * panels.width).cast::<F>()
+                                }
                                 None => self.source(stage, s, step).at(panel, 0),
                             };
                             row += pair_rows(active(step));
@@ -59,15 +60,20 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// In mixed precision: a source's values in a chunk of steps as pairs, [panel][step][row of pairs], where they are converted once for all
-    /// pieces. The threads wait for each other before and after.
-    unsafe fn pairs_of_source(&self, stage: usize, s: usize, chunk: &Range<usize>, thread: usize) -> Option<*mut u32> {
-        if !self.plan.pairs_of_sources() {
-            return None;
-        }
+    /// In mixed precision: a source's values in a chunk of steps as pairs, [panel][step][row of pairs], and a panel's rows of pairs, where they
+    /// are converted once for all pieces ([`Plan::pairs_of_chunk`]). The threads wait for each other before and after.
+    ///
+    /// [`Plan::pairs_of_chunk`]: super::workspace::Plan::pairs_of_chunk
+    unsafe fn pairs_of_source(
+        &self,
+        stage: usize,
+        s: usize,
+        chunk: &Range<usize>,
+        thread: usize,
+    ) -> Option<(*mut u32, usize)> {
+        let all = self.plan.pairs_of_chunk(&self.ws.rows.active, chunk)?;
         let (panels, width) = (self.plan.panels, self.plan.stages[stage].sources[s].width);
         let active = |step: usize| self.ws.rows.active[step];
-        let all: usize = chunk.clone().map(|step| pair_rows(active(step))).sum();
         let pairs = self.ws.gradients.pairs.ptr().cast::<u32>();
         // The source before is no longer read.
         self.team.barrier();
@@ -84,7 +90,7 @@ impl<F: Element> Run<'_, F> {
             }
         }
         self.team.barrier();
-        Some(pairs)
+        Some((pairs, all))
     }
 
     /// `out (units, panel) = or += Σ segments`, where panels that follow the first have the same A, and B is stored as `right` says.

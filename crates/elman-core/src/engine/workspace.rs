@@ -10,6 +10,7 @@ use crate::algebra::Element;
 use crate::algebra::lanes::{Isa, shape};
 use crate::cell::CellSpec;
 use crate::layer::{Layer, Place, Sizes};
+use core::ops::Range;
 
 /// Rows of the input product that are computed ahead of their use: enough to pay for reading the weights.
 pub(super) const AHEAD: usize = 256;
@@ -64,7 +65,7 @@ pub(super) struct GradientSpace<F> {
     pub tables: Vec<Buffer<F>>,
     /// Input rows of the current chunk (or the embedding table) in panels, in mixed precision as pairs.
     pub x: Buffer<F>,
-    /// In mixed precision, where [`Plan::pairs_of_sources`]: a source's values in the current chunk, as pairs, panel after panel.
+    /// In mixed precision, where [`Plan::pairs_of_chunk`]: a source's values in the current chunk, as pairs, panel after panel.
     pub pairs: Buffer<F>,
     /// Products on their way to somewhere else.
     pub scratch: Buffer<F>,
@@ -157,8 +158,8 @@ pub(super) struct Plan {
     pub batch: usize,
     pub reverse: bool,
     pub path: InputPath,
-    pub forward_chunks: Vec<core::ops::Range<usize>>,
-    pub backward_chunks: Vec<core::ops::Range<usize>>,
+    pub forward_chunks: Vec<Range<usize>>,
+    pub backward_chunks: Vec<Range<usize>>,
     /// Rows of the longest chunk.
     pub forward_rows: usize,
     pub backward_rows: usize,
@@ -185,10 +186,12 @@ pub(super) fn outputs_in_place(layer: &Layer, stages: &[StageShape], lanes: usiz
 }
 
 impl Plan {
-    /// Whether weight gradients convert a source's values to pairs once for a chunk of steps, and not for each piece of a gate: where a step's
-    /// rows fill a row of tiles, which is what they take.
-    pub fn pairs_of_sources(&self) -> bool {
-        self.bf16.is_some() && self.batch >= TILE
+    /// Rows of pairs that a source's values in a chunk of steps are, where weight gradients convert them once, and not for each piece of a gate: in
+    /// mixed precision, where the rows of each step (`active`) fill a row of tiles, which is what they take. They are no more than the chunk's rows.
+    pub fn pairs_of_chunk(&self, active: &[usize], chunk: &Range<usize>) -> Option<usize> {
+        let active = &active[chunk.clone()];
+        let fills = self.bf16.is_some() && active.iter().all(|&rows| rows >= TILE);
+        fills.then(|| active.iter().map(|&rows| pair_rows(rows)).sum())
     }
 
     /// The source that is the input, of a stage that has it.
@@ -400,10 +403,8 @@ impl<F: Element> Workspace<F> {
         // A word of pairs takes as much as a number.
         let pairs = |rows: usize| if plan.bf16.is_some() { pair_rows(rows) } else { 0 };
         g.x.room(input_rows.max(pairs(input_rows)) * input);
-        if plan.pairs_of_sources() {
-            let steps = plan.backward_chunks.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
-            g.pairs.room(steps * pairs(plan.batch) * panels.padded(widest));
-        }
+        let chunks = plan.backward_chunks.iter().filter_map(|chunk| plan.pairs_of_chunk(&self.rows.active, chunk));
+        g.pairs.room(chunks.max().unwrap_or(0) * panels.padded(widest));
         g.scratch.room((input_rows * input).max(plan.batch * panels.padded(widest)));
         let source_width = |m: &(usize, usize, Place)| panels.padded(layer.width_of(m.2));
         grow(&mut g.masks, &plan.masks.iter().map(|m| source_width(m) * plan.batch).collect::<Vec<_>>());

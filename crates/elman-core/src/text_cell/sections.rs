@@ -120,7 +120,8 @@ pub(super) fn split(text: &str) -> Result<Sections, TextCellError> {
     // A last paragraph that says so is the source.
     let last = sections.doc.rfind("\n\n").map_or(0, |at| at + 2);
     if let Some(source) = sections.doc[last..].strip_prefix(SOURCE) {
-        sections.source = source.trim_end_matches('.').replace('\n', " ");
+        let source = source.replace('\n', " ");
+        sections.source = source.strip_suffix('.').unwrap_or(&source).to_string();
         sections.doc.truncate(last);
         sections.doc.truncate(sections.doc.trim_end().len());
     }

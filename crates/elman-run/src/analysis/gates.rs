@@ -177,7 +177,7 @@ pub struct Selective {
 
 /// For each feature, the unit among all states that follows it most closely; strongest first.
 ///
-/// The property at step t is that of what the step reads. With hundreds of units the best of them correlates a little with anything:
+/// A unit's value after step t is set beside the property at step t. With hundreds of units the best of them correlates a little with anything:
 /// over T steps some 4/√T is chance.
 pub fn most_selective(trace: &Trace, features: &[Feature]) -> Vec<Selective> {
     let mut found: Vec<Selective> = Vec::new();

@@ -128,7 +128,7 @@ impl Network {
             return Err(AnalysisError::Shape { what: format!("the initial state has widths {found:?}, not {want:?}") });
         }
         if !initial.iter().flatten().flatten().all(|x| x.is_finite()) {
-            return Err(AnalysisError::NotFinite);
+            return Err(AnalysisError::Shape { what: "a number of the initial state is not finite".into() });
         }
         self.initial = initial;
         Ok(self)

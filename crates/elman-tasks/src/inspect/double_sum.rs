@@ -48,7 +48,7 @@ fn paths(page: &mut Page, findings: &Findings) {
     page.note(
         "What it shows",
         "Each square is one term of the double sum for the recurrent weights, the loss of its row followed back to the step of its column; under the columns \
-         stands what was read there, or the step's number. The diagonal is lag 0. Where the colour ends to the left of the diagonal, the gradient has vanished; a \
+         stands what was read there, of a series every tenth step's number. The diagonal is lag 0. Where the colour ends to the left of the diagonal, the gradient has vanished; a \
          column that stays dark far down is a step that many later losses teach. Colours are logarithmic, over six powers of ten.",
     );
 }

@@ -80,7 +80,7 @@ struct Subject {
     parameters: usize,
     data: String,
     words: Words,
-    /// What stands under each step: the token that it reads, or its number.
+    /// What stands under each step: the token that it reads, or every tenth step's number.
     symbols: Vec<String>,
     features: Vec<Feature>,
     lags: usize,

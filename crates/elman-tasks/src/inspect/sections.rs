@@ -268,10 +268,11 @@ pub fn units(page: &mut Page, findings: &Findings) {
     let symbols = &subject.symbols[..columns];
     let Words { unit, material, .. } = subject.words;
     let window = |values: &[f64]| values[..columns].to_vec();
-    let mut rows: Vec<(String, Vec<f64>)> = Vec::new();
+    let (mut rows, mut above): (Vec<(String, Vec<f64>)>, _) = (Vec::new(), "");
     if !findings.network.is_of_tokens() {
         // Numbers have no characters to stand under the columns.
         rows.extend(subject.features.iter().take(READ).map(|f| (f.name.clone(), window(&f.values))));
+        above = "At the top what is read and to be predicted. ";
     }
     for s in selective.iter().take(UNITS) {
         let series = &trace.series[s.series];
@@ -288,7 +289,7 @@ pub fn units(page: &mut Page, findings: &Findings) {
         "fig-units",
         &format!("The units that follow the {material} most closely, over its beginning"),
         &format!(
-            "A row for each unit, a column for each of {columns} {unit}s. The closest follows “{}” with correlation {:+.2}.",
+            "{above}A row for each unit, a column for each of {columns} {unit}s. The closest follows “{}” with correlation {:+.2}.",
             best.feature, best.correlation
         ),
         &rows,
@@ -311,7 +312,7 @@ pub fn units(page: &mut Page, findings: &Findings) {
     page.note(
         "How to read it",
         &format!(
-            "For each of {} properties of the {material} the unit that correlates most with it; the value after the step that reads it. \
+            "For each of {} properties of the {material} the unit that correlates most with it; the unit's value after the same step. \
              Among {} units chance alone reaches some {:.2} over {} steps.",
             subject.features.len(),
             findings.network.state_width(),

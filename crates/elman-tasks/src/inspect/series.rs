@@ -3,7 +3,7 @@
 use super::{Findings, Subject, Words, lags, measure, write};
 use crate::tasks::Report;
 use crate::{Error, Stop};
-use elman::network::SequenceNetwork;
+use elman::network::{Predict, SequenceNetwork};
 use elman::parameters;
 use elman_core::engine::Engine;
 use elman_run::analysis::{AnalysisError, Network, NetworkLayer, Path, series_features};
@@ -65,7 +65,7 @@ pub fn network(network: &SequenceNetwork) -> Result<Network, AnalysisError> {
 /// `cargo run --release -p elman-tasks --example inspect_series` shows it on a network that it trains.
 ///
 /// # Errors
-/// The networks differ in their widths or have what cannot be looked into, the series or the lags do not fit, a file cannot be written, or it was
+/// The networks differ in more than their numbers, predict after the last step alone or have what cannot be looked into, the series or the lags do not fit, a file cannot be written, or it was
 /// stopped.
 pub fn run(
     trained: &SequenceNetwork,
@@ -74,7 +74,19 @@ pub fn run(
     log: &mut dyn FnMut(&str),
 ) -> Result<Report, Error> {
     let engine = Arc::new(Engine::new(options.threads));
+    if trained.predict() != Predict::Every {
+        return Err(Error::Usage(
+            "the network predicts after the last step alone; a report needs one that predicts at every step".into(),
+        ));
+    }
     let (now, before) = (network(trained)?, network(untrained)?);
+    let shape = |network: &Network| -> Vec<_> {
+        network.layers().iter().map(|l| (l.layer.cell().spec().name, l.layer.sizes())).collect()
+    };
+    if (shape(&now), now.vocabulary()) != (shape(&before), before.vocabulary()) {
+        let what = "the network before training has other layers or outputs; it must be the same one as it was drawn";
+        return Err(Error::Usage(what.into()));
+    }
     let path = Path::series(&now, &engine, options.inputs, options.targets)?;
     if options.window == 0 {
         return Err(Error::Usage("window: it is 0; it must be at least 1".into()));

@@ -138,6 +138,11 @@ pub struct SequenceNetwork {
 }
 
 impl SequenceNetwork {
+    /// Where it predicts.
+    pub fn predict(&self) -> Predict {
+        self.predict
+    }
+
     /// The last layer's output at every step (T, B, P) and the final state, from `state`, or from the initial one.
     ///
     /// # Panics

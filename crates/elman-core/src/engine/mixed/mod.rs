@@ -10,8 +10,8 @@
 //! half. An odd depth ends in a pair with a zero. Every kernel reads the same layouts:
 //!
 //! * A: tiles [block of 16 rows][chunk of 16 pairs][row][pair], converted into a thread's scratch for each product;
-//! * B: [pair][column], at the panel's distance; weights are packed so once a pass, inputs and states once for a chunk of steps or, of few rows,
-//!   in scratch.
+//! * B: [pair][column], at the panel's distance; weights are packed so once a pass, inputs once for a chunk of steps, states too where each of its
+//!   steps has at least 16 rows, and else in scratch.
 //!
 //! | file | what |
 //! | --- | --- |
