@@ -374,6 +374,7 @@ fn a_network_of_numbers_has_a_report_over_a_series() {
 #[test]
 fn a_series_that_does_not_fit_is_told() {
     let (now, before) = (of_numbers("gru", 1, false, 1), of_numbers("gru", 2, false, 1));
+    let another = of_numbers("lstm", 1, false, 1);
     let message = |inputs: &[f64], targets: &[f64], lags, window, before| {
         let out = PathBuf::from("nowhere");
         let (name, data) = ("a net".into(), "a sine".into());
@@ -388,6 +389,6 @@ fn a_series_that_does_not_fit_is_told() {
     assert_eq!(message(&ten, &ten, None, 0, &now), "window: it is 0; it must be at least 1");
     let other = "the network before training has other layers or outputs";
     assert!(message(&ten, &ten, None, 5, &before).starts_with(other));
-    assert!(message(&ten, &ten, None, 5, &of_numbers("lstm", 1, false, 1)).starts_with(other));
+    assert!(message(&ten, &ten, None, 5, &another).starts_with(other));
     assert!(message(&[], &[], None, 5, &now).contains("0 steps"));
 }
