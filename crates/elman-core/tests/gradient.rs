@@ -1,8 +1,9 @@
 //! Gradients of every cell, option and engine against central differences in f64.
 
 use elman_core::algebra::Activation;
+use elman_core::cells::DeepTransition;
 use elman_core::layer::Role;
-use elman_core::testing::{self, Problem, Reference, engines, gradient_check, problems};
+use elman_core::testing::{self, Problem, Reference, engines, gradient_check, problems, runners};
 use elman_core::{Cell, Layer, Sizes, cell, cells, without_bias};
 use std::sync::Arc;
 
@@ -158,5 +159,36 @@ fn unit_feedback_hands_the_gradient_on_unchanged() {
             want.iter_mut().zip(&problem.d_y[step * 5..][..5]).for_each(|(sum, d)| *sum += d);
         }
         assert_eq!(got, [want]);
+    }
+}
+
+/// The fourth deck's "error propagation path will increase by factor l": with nothing but zeros in the network the slope of tanh is 1, and with w
+/// times the identity for each of N matrices of a step the error comes back over T steps times w^(N T).
+#[test]
+fn the_error_path_grows_by_the_layers_of_a_step() {
+    let (steps, w) = (6, 0.9f64);
+    for layers in 2..=8 {
+        let layer = Layer::new(DeepTransition::with_layers(layers).unwrap(), Sizes::new(2, 3)).unwrap();
+        let mut p = Problem::<f64>::new(&layer, steps, 1, 1).states();
+        p.input.fill(0.0);
+        p.d_y.fill(0.0);
+        p.state.iter_mut().flatten().for_each(|state| state.fill(0.0));
+        let mut squares = 0;
+        for (values, parameter) in p.params.iter_mut().zip(layer.parameters()) {
+            values.fill(0.0);
+            if parameter.cols == 3 {
+                (0..3).for_each(|unit| values[unit * 3 + unit] = w);
+                squares += 1;
+            }
+        }
+        assert_eq!(squares, layers);
+        let sent = p.d_state.clone().unwrap();
+        for runner in &mut runners() {
+            let got = p.backward(&mut **runner).state;
+            let factor = w.powi((layers * steps) as i32);
+            for (got, sent) in got[0].iter().zip(&sent[0]) {
+                assert!((got - factor * sent).abs() < 1e-14, "{layers} layers, {}", runner.name());
+            }
+        }
     }
 }

@@ -109,6 +109,18 @@ fn every_network_has_a_golden() {
 }
 
 #[test]
+fn every_network_stands_in_the_documents() {
+    let table = fs::read_to_string(folder("../../docs/networks.md")).unwrap();
+    for (_, name, _) in NETWORKS {
+        let stands = [format!("`{name}`"), format!("::{name}`")].iter().any(|typed| table.contains(typed));
+        assert!(stands, "`{name}` is missing in docs/networks.md");
+    }
+    for row in table.lines().filter(|line| line.starts_with("| ")) {
+        assert!(row.split(" | ").all(|column| !column.trim().is_empty()), "an empty column: {row}");
+    }
+}
+
+#[test]
 fn every_golden_belongs_to_a_network_and_is_read() {
     let mut files: Vec<String> = Vec::new();
     for entry in fs::read_dir(folder("../../golden/networks")).unwrap() {
