@@ -177,8 +177,8 @@ fn the_error_path_grows_by_the_layers_of_a_step() {
         for (values, parameter) in p.params.iter_mut().zip(layer.parameters()) {
             values.fill(0.0);
             if parameter.cols == 3 {
-                (0..3).for_each(|unit| values[unit * 3 + unit] = w);
-                squares += 1;
+                (0..parameter.rows).for_each(|row| values[row * 3 + row % 3] = w);
+                squares += parameter.rows / 3;
             }
         }
         assert_eq!(squares, layers);
