@@ -40,6 +40,12 @@ pub enum LayerError {
         /// The size's name.
         what: &'static str,
     },
+    /// A probability of dropout between layers is not in [0, 1).
+    #[error("the dropout probability {value} is not in [0, 1)")]
+    Dropout {
+        /// It, as text.
+        value: String,
+    },
     /// The cell names a value that nothing provides.
     #[error("cell `{cell}`: `{name}` is neither `x`, nor carried, nor written by an earlier stage")]
     UnknownValue {

@@ -31,7 +31,7 @@ pub struct LanguageModelConfig {
     pub output: usize,
     /// Number of recurrent layers.
     pub layers: usize,
-    /// Dropout between layers.
+    /// Dropout between layers, in [0, 1).
     pub dropout: f64,
     /// The cell.
     pub cell: Arc<dyn Cell>,
@@ -50,7 +50,7 @@ impl LanguageModelConfig {
     /// The same with a choice of initial parameters of the recurrent layers.
     ///
     /// # Errors
-    /// A size is zero, or the choice does not fit the cell or its sizes.
+    /// A size is zero, the dropout is no probability below 1, or the choice does not fit the cell or its sizes.
     pub fn init_with(&self, init: &Init, seed: u64, device: &Device) -> Result<LanguageModel, InitError> {
         for (what, size) in [("vocabulary size", self.vocabulary), ("embedding size", self.embedding)] {
             if size == 0 {

@@ -10,7 +10,7 @@ use super::uoro::Uoro;
 use crate::init::Init;
 use crate::random::Random;
 use crate::train::{Optimiser, Rule, clip};
-use elman_core::cell::Cell;
+use elman_core::cell::{Cell, OptionError};
 use elman_core::{Layer, Sizes};
 use std::sync::Arc;
 
@@ -180,6 +180,11 @@ impl OnlineConfig {
                 return Err(OnlineError::Setting { option, value, range });
             }
         }
+        self.rule.check().map_err(|OptionError { option, value, range }| OnlineError::Setting {
+            option,
+            value,
+            range,
+        })?;
         let layer = Layer::new(self.cell.clone(), self.sizes)?;
         let (step, influence) = self.method.start(&layer, self.vocabulary, self.seed)?;
         let mut params = self.init.draw(&layer, 0, self.seed)?.concat();

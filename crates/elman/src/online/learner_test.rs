@@ -229,6 +229,7 @@ fn wrong_definitions_are_refused_in_one_line() {
     assert_eq!(with(&|c| c.sizes.hidden = 0), "hidden size must be at least 1");
     assert_eq!(with(&|c| c.rate = -1.0), "`rate` is -1; it must be a number from 0 to 1000");
     assert_eq!(with(&|c| c.clip = Some(0.0)), "`clip` is 0; it must be a finite number above 0");
+    assert_eq!(with(&|c| c.rule = Rule::Sgd { momentum: 1.0 }), "`momentum` is 1; it must be from 0 to below 1");
     let elman = || (cells::find("elman").unwrap().make)();
     let error = with(&|c| (c.cell, c.method) = (elman(), Method::Truncated));
     assert!(error.starts_with("cell `elman` carries nothing past its matrices"), "{error}");

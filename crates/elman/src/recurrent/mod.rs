@@ -206,7 +206,7 @@ pub struct RecurrentConfig {
     pub sizes: Sizes,
     /// Number of layers.
     pub layers: usize,
-    /// Probability with which an element of a layer's output is dropped before the next layer.
+    /// Probability with which an element of a layer's output is dropped before the next layer, in [0, 1).
     pub dropout: f64,
 }
 
@@ -231,8 +231,11 @@ impl RecurrentConfig {
     /// The same with a choice of initial parameters.
     ///
     /// # Errors
-    /// A size is zero, or the choice does not fit the cell or its sizes.
+    /// A size is zero, the dropout is no probability below 1, or the choice does not fit the cell or its sizes.
     pub fn init_with(&self, init: &Init, seed: u64, device: &Device) -> Result<Recurrent, InitError> {
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(LayerError::Dropout { value: self.dropout.to_string() }.into());
+        }
         if self.layers == 0 {
             return Err(LayerError::ZeroSize { what: "number of layers" }.into());
         }

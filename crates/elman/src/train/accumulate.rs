@@ -19,7 +19,7 @@ pub struct Part<B> {
     pub count: usize,
 }
 
-/// The rows of each of `parts` parts of `rows`, as equal as they can be; no more parts than rows.
+/// The rows of each of `parts` parts of `rows`, as equal as they can be; at least one part, and no more than rows.
 ///
 /// ```
 /// use elman::train::accumulate::rows_of_parts;

@@ -25,5 +25,18 @@ pub use schedule::Schedule;
 pub use trainer::{BatchSource, Learnt, Network, Report, TrainError, Trainer};
 pub use truncation::{Overlapping, Truncation, TruncationError, Window};
 
+use elman_core::cell::OptionError;
+
+/// Refuses a number that is outside its range.
+fn check_option(option: &'static str, value: f64, fits: bool, range: &'static str) -> Result<(), OptionError> {
+    if fits { Ok(()) } else { Err(OptionError { option, value, range }) }
+}
+
+/// Whether a number is finite and not negative; and the words for it.
+fn is_not_negative(value: f64) -> bool {
+    value >= 0.0 && value.is_finite()
+}
+const NOT_NEGATIVE: &str = "a finite number, 0 or above";
+
 /// Numbers that a thread takes at a time in passes over all parameters: enough to be worth a thread.
 const CHUNK: usize = 1 << 16;

@@ -1,6 +1,7 @@
 //! Clipping, noise and decay as the trainer applies them.
 
-use super::{BatchSource, Checkpoint, Clip, GradientNoise, Optimiser, Rule, Trainer};
+use super::{BatchSource, Checkpoint, Clip, GradientNoise, Optimiser, Rule, Schedule, TrainError, Trainer};
+use crate::LayerError;
 use crate::network::{LanguageModel, LanguageModelConfig, TokenBatch};
 use crate::parameters::export;
 use burn::tensor::Device;
@@ -95,4 +96,72 @@ fn noise_comes_after_clipping_and_resumes_to_the_bit() {
         (values(&trainer), trainer.checkpoint(&source, ""))
     };
     assert_eq!(run(Some(run(None, 3).1), 8).0, run(None, 8).0);
+}
+
+#[test]
+fn what_is_out_of_its_range_is_refused_before_anything_is_done() {
+    type Change = fn(&mut Trainer<LanguageModel>);
+    let wrong: [(Change, &str); 19] = [
+        (|t| t.clip = Some(0.0), "clip is 0; it must be a finite number above 0, or none for no clipping"),
+        (|t| t.clip = Some(-1.0), "clip is -1; it must be a finite number above 0"),
+        (|t| t.clip = Some(f64::NAN), "clip is NaN; it must be a finite number above 0"),
+        (|t| t.clip = Some(f64::INFINITY), "clip is inf; it must be a finite number above 0"),
+        (|t| (t.clip, t.clip_by) = (Some(0.0), Clip::Value), "clip is 0; it must be a finite number above 0"),
+        (|t| t.rate = -0.1, "rate is -0.1; it must be a finite number, 0 or above"),
+        (|t| t.rate = f64::NAN, "rate is NaN; it must be a finite number, 0 or above"),
+        (|t| t.parts = 0, "parts is 0; it must be 1 or more"),
+        (|t| t.optimiser.weight_decay = -0.1, "weight-decay is -0.1; it must be a finite number, 0 or above"),
+        (|t| t.optimiser.rule = Rule::Sgd { momentum: 1.0 }, "momentum is 1; it must be from 0 to below 1"),
+        (|t| t.optimiser.rule = Rule::Adam { beta1: -0.1, beta2: 0.9, epsilon: 0.1 }, "beta1 is -0.1; it must be"),
+        (|t| t.optimiser.rule = Rule::Adam { beta1: 0.9, beta2: 1.0, epsilon: 0.1 }, "beta2 is 1; it must be from 0"),
+        (|t| t.optimiser.rule = Rule::Adam { beta1: 0.9, beta2: 0.9, epsilon: 0.0 }, "epsilon is 0; it must be a"),
+        (|t| t.optimiser.rule = Rule::RmsProp { alpha: 1.5, momentum: 0.0, epsilon: 0.1 }, "alpha is 1.5; it must be"),
+        (|t| t.schedule = Schedule::Step { every: 1, gamma: -1.0 }, "gamma is -1; it must be a finite number, 0"),
+        (|t| t.schedule = Schedule::HoldThenStep { hold: 1, every: 1, gamma: f64::NAN }, "gamma is NaN; it must be"),
+        (|t| t.schedule = Schedule::Exponential { gamma: f64::INFINITY }, "gamma is inf; it must be a finite number"),
+        (|t| t.schedule = Schedule::Cosine { steps: 1, floor: 1.5 }, "floor is 1.5; it must be from 0 to 1"),
+        (|t| t.schedule = Schedule::Cosine { steps: 1, floor: -0.5 }, "floor is -0.5; it must be from 0 to 1"),
+    ];
+    for (change, words) in wrong {
+        let (mut trainer, mut source) = (trainer(), Text(3));
+        change(&mut trainer);
+        let before = values(&trainer);
+        let error = trainer.step(&mut source).unwrap_err();
+        assert!(matches!(error, TrainError::Option(_)), "{error:?}");
+        assert!(error.to_string().starts_with(words), "{error}, expected {words}");
+        assert_eq!((values(&trainer), trainer.step_count(), source.0), (before, 0, 3), "{words}");
+    }
+    // What stands at the edges of the ranges is not.
+    let right: [Change; 5] = [
+        |t| (t.clip, t.rate) = (Some(f64::MIN_POSITIVE), 0.0),
+        |t| (t.clip, t.parts) = (None, 4),
+        |t| t.optimiser.rule = Rule::Sgd { momentum: 0.999 },
+        |t| t.optimiser.rule = Rule::Adam { beta1: 0.0, beta2: 0.0, epsilon: 1e-9 },
+        |t| t.schedule = Schedule::Cosine { steps: 1, floor: 0.0 },
+    ];
+    for change in right {
+        let mut trainer = trainer();
+        change(&mut trainer);
+        trainer.check().unwrap();
+        trainer.step(&mut Text(0)).unwrap();
+    }
+}
+
+#[test]
+fn dropout_of_everything_is_refused_where_the_network_is_made() {
+    let cell = (find("gru").unwrap().make)();
+    for (dropout, text) in [(1.0, "1"), (-0.1, "-0.1"), (f64::NAN, "NaN"), (1.5, "1.5")] {
+        let config = LanguageModelConfig {
+            vocabulary: V,
+            embedding: 2,
+            hidden: 2,
+            output: 2,
+            layers: 2,
+            dropout,
+            cell: cell.clone(),
+        };
+        let error = config.init(4, &Device::flex()).unwrap_err();
+        assert_eq!(error, LayerError::Dropout { value: text.into() });
+        assert_eq!(error.to_string(), format!("the dropout probability {text} is not in [0, 1)"));
+    }
 }

@@ -1,5 +1,8 @@
 //! Learning-rate schedules: a pure function of the step, so that resuming needs nothing but the step's number.
 
+use super::{NOT_NEGATIVE, check_option, is_not_negative};
+use elman_core::cell::OptionError;
+
 /// How the learning rate moves from step to step. Steps count from 0.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -43,6 +46,20 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// Whether its factor is in its range.
+    ///
+    /// # Errors
+    /// γ is negative or not finite, or what remains is not from 0 to 1.
+    pub fn check(&self) -> Result<(), OptionError> {
+        match *self {
+            Schedule::Constant | Schedule::Warmup { .. } => Ok(()),
+            Schedule::Step { gamma, .. } | Schedule::HoldThenStep { gamma, .. } | Schedule::Exponential { gamma } => {
+                check_option("gamma", gamma, is_not_negative(gamma), NOT_NEGATIVE)
+            }
+            Schedule::Cosine { floor, .. } => check_option("floor", floor, (0.0..=1.0).contains(&floor), "from 0 to 1"),
+        }
+    }
+
     /// The learning rate of step `step`.
     pub fn rate(&self, base: f64, step: u64) -> f64 {
         match *self {

@@ -7,12 +7,14 @@ use super::constraint::Constraints;
 use super::gradient_noise::GradientNoise;
 use super::optimiser::Optimiser;
 use super::schedule::Schedule;
+use super::{NOT_NEGATIVE, check_option, is_not_negative};
 use crate::flex::to_vec;
 use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
 use crate::recurrent::State;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use elman_core::cell::OptionError;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -89,6 +91,9 @@ pub enum TrainError {
         /// The learning rate of the step.
         rate: f64,
     },
+    /// An option is out of its range, see [`Trainer::check`]. Nothing has changed.
+    #[error(transparent)]
+    Option(#[from] OptionError),
     /// The source of batches failed.
     #[error("step {step}: {message}")]
     Data {
@@ -129,17 +134,17 @@ pub struct Trainer<N: Network> {
     network: Option<N>,
     /// The optimiser and its state.
     pub optimiser: Optimiser,
-    /// The base learning rate.
+    /// The base learning rate, 0 or above.
     pub rate: f64,
     /// How it moves.
     pub schedule: Schedule,
-    /// The threshold of clipping; none: no clipping.
+    /// The threshold of clipping, above 0; none: no clipping.
     pub clip: Option<f64>,
     /// What it is the threshold of: the gradient's global norm.
     pub clip_by: Clip,
     /// Noise on the gradient.
     pub noise: Option<GradientNoise>,
-    /// In how many parts of its rows a batch is worked on, one after the other: their gradients are added up (accumulated), so that memory
+    /// In how many parts of its rows, 1 or more, a batch is worked on, one after the other: their gradients are added up (accumulated), so that memory
     /// for the states of one part suffices. Losses, gradients and updates are those of the whole batch, within rounding; masks of dropout
     /// are drawn for each part.
     pub parts: usize,
@@ -184,6 +189,35 @@ impl<N: Network> Trainer<N> {
         count
     }
 
+    /// Whether every option is in its range. [`step`](Trainer::step) asks it too, before it does anything.
+    ///
+    /// ```
+    /// use burn::tensor::Device;
+    /// use elman::network::LanguageModelConfig;
+    /// use elman::{cells, train::{Optimiser, Rule, Trainer}};
+    ///
+    /// let cell = (cells::find("gru").unwrap().make)();
+    /// let config = LanguageModelConfig { vocabulary: 5, embedding: 4, hidden: 4, output: 4, layers: 1, dropout: 0.0, cell };
+    /// let network = config.init(1, &Device::flex().autodiff()).unwrap();
+    /// let mut trainer = Trainer::new(network, Optimiser::new(Rule::ADAM, 0.0), 0.01, 1);
+    /// trainer.clip = Some(0.0);
+    /// assert_eq!(trainer.check().unwrap_err().to_string(), "clip is 0; it must be a finite number above 0, or none for no clipping");
+    /// ```
+    ///
+    /// # Errors
+    /// The rate, the threshold of clipping, the number of parts, or a number of the schedule or the optimiser is out of its range. The noise, the
+    /// constraints and the network's own options are checked when they are made.
+    pub fn check(&self) -> Result<(), OptionError> {
+        check_option("rate", self.rate, is_not_negative(self.rate), NOT_NEGATIVE)?;
+        if let Some(clip) = self.clip {
+            let fits = clip > 0.0 && clip.is_finite();
+            check_option("clip", clip, fits, "a finite number above 0, or none for no clipping")?;
+        }
+        check_option("parts", self.parts as f64, self.parts > 0, "1 or more")?;
+        self.schedule.check()?;
+        self.optimiser.check()
+    }
+
     /// The network.
     pub fn network(&self) -> &N {
         self.network.as_ref().expect("back in its place after every step")
@@ -197,8 +231,9 @@ impl<N: Network> Trainer<N> {
     /// One step: loss of the next batch from the carried state, gradient, clipping, update.
     ///
     /// # Errors
-    /// If the batch cannot be had, or the loss or gradient is not finite; the parameters are then as before.
+    /// If an option is out of its range, the batch cannot be had, or the loss or gradient is not finite; the parameters are then as before.
     pub fn step(&mut self, source: &mut impl BatchSource<N::Batch>) -> Result<Report, TrainError> {
+        self.check()?;
         let step = self.step + 1;
         let batch = source.next_batch().map_err(|message| TrainError::Data { step, message })?;
         let network = self.network();
@@ -207,7 +242,7 @@ impl<N: Network> Trainer<N> {
         let batch = network.prepare(batch, before.as_ref(), self.step, &mut random);
         let rate = self.schedule.rate(self.rate, self.step);
         let Passed { loss: value, state, mut gradients } = match self.parts {
-            0 | 1 => accumulate::whole(network, &batch, before, &mut random),
+            1 => accumulate::whole(network, &batch, before, &mut random),
             parts => {
                 let parts = network.split(&batch, parts).ok_or(TrainError::Parts { step, parts })?;
                 accumulate::in_parts(network, &parts, before, &mut random)
