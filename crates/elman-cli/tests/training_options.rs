@@ -73,33 +73,6 @@ fn what_cannot_go_forward_in_time_is_refused() {
 }
 
 #[test]
-fn the_watch_is_in_the_events() {
-    let place = Place::new();
-    // A switch needs no value.
-    finish(place.train("run").args(["--watch", "--log-every", "5"])).ok();
-    let folder = place.path("run");
-    let is_events = |name: &String| name.contains("tfevents");
-    let events: Vec<u8> = place
-        .names("run")
-        .iter()
-        .filter(|name| is_events(name))
-        .flat_map(|name| std::fs::read(folder.join(name)).unwrap())
-        .collect();
-    for tag in [
-        "train/gradient_norm",
-        "train/clipped",
-        "watch/update_to_parameters",
-        "watch/f_l0_below_0.1",
-        "watch/o_l0_above_0.9",
-    ] {
-        assert!(events.windows(tag.len()).any(|part| part == tag.as_bytes()), "{tag}");
-    }
-    // It changes no result.
-    finish(&mut place.train("other")).ok();
-    same(&folder.join("model.safetensors"), &place.path("other").join("model.safetensors"));
-}
-
-#[test]
 fn training_stops_where_the_held_out_score_no_longer_improves() {
     let place = Place::new();
     // So high a rate that the score goes up and down.

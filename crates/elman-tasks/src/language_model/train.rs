@@ -288,8 +288,7 @@ impl Run<'_> {
             }
         };
         let step = done.step;
-        let clipped = self.trainer.clip.is_some_and(|at| self.trainer.clip_by.factor(done.norm, at) < 1.0);
-        self.progress.add(done.loss, done.norm, clipped);
+        self.progress.add(done.loss, done.norm, done.clipped);
         self.observer.step(step, done.loss);
         let guess = (self.material().corpus.vocabulary.len().max(2) as f64).ln();
         if done.loss > EXPLOSION * guess {

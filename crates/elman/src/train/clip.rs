@@ -39,13 +39,19 @@ impl Clip {
     }
 }
 
-/// Limits every element to ±`threshold`; NaN stays.
-pub(super) fn limit(gradients: &mut [(String, Gradient)], threshold: f64) {
+/// Limits every element to ±`threshold`; NaN stays. Whether any was beyond.
+pub(super) fn limit(gradients: &mut [(String, Gradient)], threshold: f64) -> bool {
     let most = threshold as f32;
+    let mut any = false;
     for (_, gradient) in gradients {
         let values = gradient.values_mut();
-        values.par_chunks_mut(CHUNK).for_each(|chunk| chunk.iter_mut().for_each(|g| *g = g.clamp(-most, most)));
+        let beyond = |values: &[f32]| values.iter().any(|g| g.abs() > most);
+        if values.par_chunks(CHUNK).any(beyond) {
+            any = true;
+            values.par_chunks_mut(CHUNK).for_each(|chunk| chunk.iter_mut().for_each(|g| *g = g.clamp(-most, most)));
+        }
     }
+    any
 }
 
 /// The Euclidean norm over all gradients together. Sums are taken in `f64` in a fixed order.
@@ -135,9 +141,10 @@ mod tests {
             ("a".to_string(), Gradient::Host(vec![3.0, -0.25, -4.0])),
             ("b".to_string(), Gradient::Host(vec![0.5, f32::NAN, f32::INFINITY])),
         ];
-        limit(&mut gradients, 0.5);
+        assert!(limit(&mut gradients, 0.5));
         assert_eq!(gradients[0].1.values(), [0.5, -0.25, -0.5]);
         assert!(matches!(gradients[1].1.values(), [0.5, nan, 0.5] if nan.is_nan()));
+        assert!(!limit(&mut gradients, 0.5), "nothing is beyond any more");
     }
 
     #[test]

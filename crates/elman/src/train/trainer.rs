@@ -123,6 +123,8 @@ pub struct Report {
     pub count: usize,
     /// Global norm of the gradient before clipping.
     pub norm: f64,
+    /// Whether clipping changed the gradient.
+    pub clipped: bool,
     /// The learning rate.
     pub rate: f64,
 }
@@ -257,8 +259,9 @@ impl<N: Network> Trainer<N> {
             return Err(TrainError::NotFinite { step, what: "the norm of the gradient", value: norm, rate });
         }
         let mut factor = self.clip.map_or(1.0, |threshold| self.clip_by.factor(norm, threshold));
+        let mut clipped = factor < 1.0;
         if let (Some(threshold), Clip::Value) = (self.clip, self.clip_by) {
-            clip::limit(&mut gradients, threshold);
+            clipped = clip::limit(&mut gradients, threshold);
         }
         if let Some(noise) = self.noise {
             noise.add(&mut gradients, std::mem::replace(&mut factor, 1.0), self.step, &mut random);
@@ -271,7 +274,7 @@ impl<N: Network> Trainer<N> {
         self.state = Some(state);
         self.random = random;
         self.step = step;
-        Ok(Report { step, loss: value, count: N::count(&batch), norm, rate })
+        Ok(Report { step, loss: value, count: N::count(&batch), norm, clipped, rate })
     }
 
     /// Makes steps until `step_count` is `until`, calling `after` after each; it returns whether to go on.
