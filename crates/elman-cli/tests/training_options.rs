@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{Place, finish, same};
+use common::{Outcome, Place, finish, same, text};
+use std::collections::BTreeSet;
 
 /// Every random or remembered thing that the options add.
 const ALL: &str = "--layers 2 --stride 3 --dropout-words 0.1 --dropout-input 0.1 --dropout-between 0.1 --dropout-recurrent 0.2 \
@@ -88,23 +89,62 @@ fn training_stops_where_the_held_out_score_no_longer_improves() {
     assert_eq!(scores.iter().rev().take_while(|&&score| score > best).count(), 3, "{scores:?}");
 }
 
+/// The last line of a run that explodes, which is an error, from its cause on: `step N: CAUSE is VALUE after a gradient of norm G in step N-1; ADVICE`.
+/// The value, the cause, the advice.
+#[track_caller]
+fn explosion(outcome: &Outcome) -> (f64, &str, &str) {
+    assert_eq!(outcome.status, 1, "{outcome:#?}");
+    let line = outcome.err.lines().last().unwrap();
+    let parts = || {
+        let (step, rest) = line.strip_prefix("error: step ")?.split_once(": ")?;
+        let (said, advice) = rest.split_once("; ")?;
+        let (said, before) = said.split_once(" after a gradient of norm ")?;
+        let (norm, former) = before.split_once(" in step ")?;
+        let (cause, value) = said.rsplit_once(" is ")?;
+        let (step, former) = (step.parse::<u64>().ok()?, former.parse::<u64>().ok()?);
+        assert!(former >= 1 && step == former + 1, "{line}");
+        assert!(norm.parse::<f64>().ok()? > 0.0, "{line}");
+        Some((value.parse().ok()?, cause, advice))
+    };
+    parts().unwrap_or_else(|| panic!("{line}"))
+}
+
 #[test]
 fn an_explosion_is_named() {
     let place = Place::new();
     // Rectifiers from a recurrent matrix of large eigenvalues, and steps that nothing holds back.
     let settings = ["--cell", "irnn", "--optimiser", "sgd", "--lr", "1000000", "--clip", "1000000", "--steps", "50"];
     let outcome = finish(place.train("run").args(settings));
-    assert_eq!(outcome.status, 1, "{outcome:#?}");
-    let line = outcome.err.lines().last().unwrap();
-    assert!(line.contains("explodes") || line.contains("NaN") || line.contains("inf"), "{line}");
-    assert!(line.contains("lower --lr"), "{line}");
+    let (value, cause, advice) = explosion(&outcome);
+    assert_eq!(cause, "the loss");
+    assert!(!value.is_finite(), "{value}");
+    let again = "there is no checkpoint yet: start again with a lower";
+    assert_eq!(advice, format!("{again} --lr (now 1000000) or --clip (now 1000000)"));
     // A loss that is still a number, but far beyond guessing; and nothing clipped.
     let settings = ["--optimiser", "sgd", "--lr", "5000", "--clip", "off", "--seq-len", "50", "--hidden", "16"];
     let outcome = finish(place.train("bounded").args(["--cell", "lstm", "--steps", "50"]).args(settings));
+    let (value, cause, advice) = explosion(&outcome);
+    let guess = (text(3000).chars().collect::<BTreeSet<char>>().len() as f64).ln();
+    assert_eq!(cause, format!("the loss explodes: that of guessing is {guess:.1} nats, and it"));
+    assert!(value.is_finite() && value > 99.0 * guess, "{value}");
+    assert_eq!(advice, format!("{again} --lr (now 5000) or --clip (now off)"));
+}
+
+/// A rate beyond f32: the last step's update made them so, and the norm is that of its gradient.
+#[test]
+fn parameters_that_are_no_numbers_are_named_with_their_step() {
+    let place = Place::new();
+    let settings = ["--optimiser", "sgd", "--lr", "1e40", "--clip", "off", "--steps", "1"];
+    let outcome = finish(place.train("run").args(settings));
     assert_eq!(outcome.status, 1, "{outcome:#?}");
     let line = outcome.err.lines().last().unwrap();
-    assert!(line.contains("the loss explodes") && line.contains("--clip (now off)"), "{line}");
-    assert!(line.contains("after a gradient of norm"), "{line}");
+    let (cause, advice) = line.split_once("; ").unwrap();
+    let (cause, before) = cause.split_once(" after a gradient of norm ").unwrap_or_else(|| panic!("{line}"));
+    assert_eq!(cause, "error: step 1: a parameter is not a finite number");
+    let (norm, step) = before.split_once(" in step ").unwrap();
+    assert!(norm.parse::<f64>().unwrap() > 0.0 && step == "1", "{line}");
+    let again = "there is no checkpoint yet: start again with a lower";
+    assert_eq!(advice, format!("{again} --lr (now {}) or --clip (now off)", 1e40));
 }
 
 /// A reservoir: what is frozen stays to the bit, what is not learns; also when the run is resumed.

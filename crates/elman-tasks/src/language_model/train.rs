@@ -187,8 +187,8 @@ struct Run<'a> {
     ran: String,
     trainer: Trainer<LanguageModel>,
     progress: Progress,
-    /// Of the gradient of the step before, unclipped; none before the first.
-    norm: Option<f64>,
+    /// Of the gradient of the last step that was made, unclipped, and that step; none before the first.
+    norm: Option<(u64, f64)>,
     metrics: LogFile,
     samples: LogFile,
     events: EventFile,
@@ -296,7 +296,7 @@ impl Run<'_> {
             let what = format!("the loss explodes: that of guessing is {guess:.1} nats, and it");
             return Err(self.diverged(step, &what, &format!("{:.1}", done.loss)));
         }
-        self.norm = Some(done.norm);
+        self.norm = Some((step, done.norm));
         if let Some(watch) = watch {
             let scalars = watch.after(&self.trainer, &self.model()?, self.material())?;
             let named: Vec<(&str, f64)> = scalars.iter().map(|(name, value)| (name.as_str(), *value)).collect();
@@ -474,7 +474,7 @@ impl Run<'_> {
         let (rate, clip) = (self.settings.number("lr"), self.settings.text("clip"));
         let before = self
             .norm
-            .map_or(String::new(), |norm| format!(" after a gradient of norm {norm:.3e} in step {}", step - 1));
+            .map_or(String::new(), |(step, norm)| format!(" after a gradient of norm {norm:.3e} in step {step}"));
         Error::Failed(format!(
             "step {step}: {what} is {value}{before}; {advice} a lower --lr (now {rate}) or --clip (now {clip})"
         ))
