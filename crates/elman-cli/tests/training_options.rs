@@ -74,6 +74,30 @@ fn what_cannot_go_forward_in_time_is_refused() {
 }
 
 #[test]
+fn a_sweep_of_rates_comes_before_the_first_step_and_changes_nothing() {
+    let place = Place::new();
+    let outcome = finish(place.train("swept").args(["--find-lr", "--lr", "0.004"])).ok();
+    finish(place.train("plain").args(["--lr", "0.004"])).ok();
+    for file in ["model.safetensors", "checkpoint.safetensors", "metrics.jsonl", "samples.txt"] {
+        same(&place.path("swept").join(file), &place.path("plain").join(file));
+    }
+    // What it suggests is a rate that was tried, and only told.
+    let line = outcome.err.lines().find(|line| line.contains("lr.svg")).unwrap_or_else(|| panic!("{}", outcome.err));
+    let (_, found) = line.split_once("the loss falls most steeply at a rate of ").unwrap_or_else(|| panic!("{line}"));
+    let (found, given) = found.split_once("; this run has ").unwrap_or_else(|| panic!("{line}"));
+    assert_eq!(given, "0.004");
+    let found: f64 = found.parse().unwrap_or_else(|error| panic!("{line}: {error}"));
+    assert!(found > 1e-6 && found < 10.0, "{line}");
+    let picture = String::from_utf8(place.read("swept/plots/lr.svg")).unwrap();
+    assert!(picture.starts_with("<svg") && picture.contains("the loss by learning rate"), "{picture:.200}");
+    assert!(picture.contains("<polyline"), "no curve in {picture:.200}");
+    assert!(!place.path("plain/plots/lr.svg").exists());
+    // A run that goes on does not sweep again.
+    finish(place.resume("plain").args(["--find-lr", "--steps", "22"])).ok();
+    assert!(!place.path("plain/plots/lr.svg").exists());
+}
+
+#[test]
 fn training_stops_where_the_held_out_score_no_longer_improves() {
     let place = Place::new();
     // So high a rate that the score goes up and down.
