@@ -33,7 +33,7 @@ pub trait Influence<F: Element>: Send {
     ///
     /// # Panics
     /// Where the slices have other lengths than S and that of the flat vector of parameters.
-    fn gradient(&self, d_state: &[F], d_params: &mut [F]);
+    fn gradient(&mut self, d_state: &[F], d_params: &mut [F]);
 
     /// Makes zero what has vanished. Left alone, influence that decays ends in subnormal numbers, with which processors are many times slower; a
     /// learner calls this every 16 steps.

@@ -206,6 +206,7 @@ impl OnlineConfig {
         }
         Ok(Online {
             config: self.clone(),
+            former: Vec::new(),
             d_state: vec![0.0; step.state_width()],
             d_params: vec![0.0; params.len()],
             d_weight: vec![0.0; weight.len()],
@@ -261,6 +262,8 @@ pub struct Online {
     pub(super) prediction: Vec<f32>,
     pub(super) steps: u64,
     pub(super) pending: bool,
+    /// The state before the last step.
+    former: Vec<f32>,
     d_state: Vec<f32>,
     d_params: Vec<f32>,
     d_weight: Vec<f32>,
@@ -283,10 +286,11 @@ impl Online {
         {
             return Err(not_finite("the input", "leave the sample out or mend it"));
         }
-        let before = self.step.state();
+        self.former.clear();
+        self.former.extend(self.step.numbers());
         self.step.run(&self.params, x, &[])?;
-        if !finite(&self.step.state()) {
-            self.step.set_state(&before)?;
+        if !self.step.numbers().all(f32::is_finite) {
+            self.step.set_state(&self.former)?;
             return Err(not_finite("the state", "call `reset`, lower the rate or clip at a smaller norm"));
         }
         self.influence.advance(&self.step);

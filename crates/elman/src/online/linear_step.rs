@@ -11,7 +11,7 @@
 use super::block::{Block, Kind, dot};
 use super::error::OnlineError;
 use super::layout::{Feature, Layout, Rows};
-use super::local::{Flow, Local};
+use super::local::{Flow, Local, Walk};
 use elman_core::Layer;
 use elman_core::algebra::Element;
 use elman_core::cell::{NORMALISER_EPSILON, Normaliser};
@@ -57,10 +57,21 @@ pub struct LinearStep<F> {
     gates: Vec<Vec<Vec<F>>>,
     normalised: Vec<Vec<(Vec<F>, F)>>,
     slopes: Vec<Vec<F>>,
+    /// Of one unit, while a stage's equations are evaluated.
+    unit: Unit<F>,
     /// For each carried value: by value, by carried value before, by site.
     adjoints: Vec<Vec<Block<F>>>,
     carries: Vec<Vec<Block<F>>>,
     sites: Vec<Vec<Block<F>>>,
+}
+
+/// What a stage's equations take and give for one unit. It is kept, so that a step allocates nothing.
+#[derive(Default)]
+struct Unit<F> {
+    args: Vec<F>,
+    outs: Vec<F>,
+    jacobian: Vec<F>,
+    walk: Walk<F>,
 }
 
 impl<F: Element> LinearStep<F> {
@@ -99,6 +110,7 @@ impl<F: Element> LinearStep<F> {
                 .map(|s| of_gates(s).into_iter().map(|v| (v, F::constant(0.0))).collect())
                 .collect(),
             slopes: locals.iter().zip(stages).map(|(l, stage)| zeros(l.depends.len() * stage.width)).collect(),
+            unit: Unit::default(),
             adjoints: Vec::new(),
             carries: Vec::new(),
             sites: Vec::new(),
@@ -142,7 +154,12 @@ impl<F: Element> LinearStep<F> {
 
     /// The state after the last step, all carried values one after the other.
     pub fn state(&self) -> Vec<F> {
-        self.layer.carried().iter().flat_map(|&v| self.now[v].iter().copied()).collect()
+        self.numbers().collect()
+    }
+
+    /// The same, number after number.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = F> {
+        self.layer.carried().iter().flat_map(|&v| self.now[v].iter().copied())
     }
 
     /// Sets the state from which the next step starts.
@@ -255,10 +272,9 @@ impl<F: Element> LinearStep<F> {
             (Input::Dense(_), _) => return Err(OnlineError::Kind { expected: "tokens", got: "a vector" }),
             (Input::Token(_), _) => return Err(OnlineError::Kind { expected: "vectors", got: "a token" }),
         }
-        let widths: Vec<usize> =
-            self.layer.stages().iter().flat_map(|s| std::iter::repeat_n(s.width, s.feeds)).collect();
-        length("the list of feeds", feeds.len(), widths.len())?;
-        feeds.iter().zip(widths).try_for_each(|(f, w)| length("a feed", f.len(), w))
+        let widths = || self.layer.stages().iter().flat_map(|s| std::iter::repeat_n(s.width, s.feeds));
+        length("the list of feeds", feeds.len(), widths().count())?;
+        feeds.iter().zip(widths()).try_for_each(|(f, w)| length("a feed", f.len(), w))
     }
 
     fn gates_of(&mut self, s: usize, params: &[F]) {
@@ -301,23 +317,26 @@ impl<F: Element> LinearStep<F> {
         let width = stage.width;
         let local = &self.locals[s];
         let count = local.depends.len() / stage.writes.len();
-        let zero = F::constant(0.0);
-        let (mut args, mut outs) = (vec![zero; count], vec![zero; stage.writes.len()]);
-        let mut jacobian = vec![zero; local.depends.len()];
+        let mut unit = std::mem::take(&mut self.unit);
+        let Unit { args, outs, jacobian, walk } = &mut unit;
+        args.resize(count, F::constant(0.0));
+        outs.resize(stage.writes.len(), F::constant(0.0));
+        jacobian.resize(local.depends.len(), F::constant(0.0));
         for u in 0..width {
             let gates = self.gates[s].iter().map(|g| g[u]);
             let reads = stage.reads.iter().map(|&place| self.at(place)[u]);
             let units = self.layout.units[s].iter().map(|&(first, _)| params[first + u]);
             let all = gates.chain(reads).chain(units).chain(feeds.iter().map(|f| f[u]));
             args.iter_mut().zip(all).for_each(|(slot, value)| *slot = value);
-            local.jacobian(&self.layer, &args, &mut outs, &mut jacobian);
-            for (&v, &out) in stage.writes.iter().zip(&outs) {
+            local.jacobian(&self.layer, args, outs, jacobian, walk);
+            for (&v, &out) in stage.writes.iter().zip(&*outs) {
                 self.now[v][u] = out;
             }
-            for (slopes, &d) in self.slopes[s].chunks_mut(width).zip(&jacobian) {
+            for (slopes, &d) in self.slopes[s].chunks_mut(width).zip(&*jacobian) {
                 slopes[u] = d;
             }
         }
+        self.unit = unit;
     }
 
     /// The derivatives of one carried value, against the step's direction.

@@ -15,6 +15,13 @@ pub enum Flow {
     Truncated,
 }
 
+/// The nodes of the recorded equations for one unit: values, and derivatives by every argument. What it holds before has no meaning.
+#[derive(Default)]
+pub(super) struct Walk<F> {
+    values: Vec<F>,
+    partials: Vec<F>,
+}
+
 /// The equations of one stage, ready to be differentiated.
 pub(super) struct Local {
     stage: usize,
@@ -58,21 +65,30 @@ impl Local {
     }
 
     /// Outputs of one unit and their derivatives: `jacobian[o * arguments + a]`.
-    pub fn jacobian<F: Element>(&self, layer: &Layer, args: &[F], outs: &mut [F], jacobian: &mut [F]) {
+    pub fn jacobian<F: Element>(
+        &self,
+        layer: &Layer,
+        args: &[F],
+        outs: &mut [F],
+        jacobian: &mut [F],
+        walk: &mut Walk<F>,
+    ) {
         match self.flow {
             Flow::Full => F::pointwise(&**layer.cell()).jacobian(self.stage, args, outs, jacobian),
-            Flow::Truncated => self.walk(args, outs, jacobian),
+            Flow::Truncated => self.walk(args, outs, jacobian, walk),
         }
     }
 
     /// Forward differentiation along the recorded equations, without the operands that are cut.
-    fn walk<F: Element>(&self, args: &[F], outs: &mut [F], jacobian: &mut [F]) {
+    fn walk<F: Element>(&self, args: &[F], outs: &mut [F], jacobian: &mut [F], walk: &mut Walk<F>) {
         let (zero, one, n) = (F::constant(0.0), F::constant(1.0), args.len());
         let nodes = &self.graph.nodes;
-        let mut values: Vec<F> = Vec::with_capacity(nodes.len());
-        let mut partials = vec![zero; nodes.len() * n];
+        let Walk { values, partials } = walk;
+        values.clear();
+        partials.clear();
+        partials.resize(nodes.len() * n, zero);
         for (id, &node) in nodes.iter().enumerate() {
-            let y = node.eval(args, &values);
+            let y = node.eval(args, values);
             let v = |id: usize| values[id];
             // The derivative of the node by each of its operands.
             let slopes = match node {
@@ -127,7 +143,7 @@ mod tests {
                 let (mut outs_walked, mut walked) = (outs.clone(), jacobian.clone());
                 Pointwise::<f64>::jacobian(&**layer.cell(), s, &args, &mut outs, &mut jacobian);
                 let local = Local::new(&layer, s, Flow::Truncated);
-                local.walk(&args, &mut outs_walked, &mut walked);
+                local.walk(&args, &mut outs_walked, &mut walked, &mut Walk::default());
                 let full = Local::new(&layer, s, Flow::Full);
                 for i in 0..len.1 {
                     assert!(full.depends[i] || jacobian[i] == 0.0, "{}: {i}", entry.name);
@@ -151,7 +167,7 @@ mod tests {
         // Arguments: i f g o, c, pi pf po. Outputs: h, c.
         let args = [0.3, -0.2, 0.5, 0.1, 0.7, 0.4, -0.6, 0.9];
         let (mut outs, mut jacobian) = ([0.0; 2], [0.0; 16]);
-        local.jacobian(&layer, &args, &mut outs, &mut jacobian);
+        local.jacobian(&layer, &args, &mut outs, &mut jacobian, &mut Walk::default());
         let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
         let f = sigmoid(-0.2 + -0.6 * 0.7);
         let i = sigmoid(0.3 + 0.4 * 0.7);

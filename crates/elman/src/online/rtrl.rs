@@ -71,6 +71,8 @@ struct Part<F> {
     panels: Vec<Aligned<F>>,
     /// The next panel while it is computed, then the former one.
     next: Aligned<F>,
+    /// The gradient by their columns.
+    d: Aligned<F>,
 }
 
 /// Multiply-adds of a step that pay for waking other threads.
@@ -145,10 +147,14 @@ impl<F: Element> Rtrl<F> {
         let panels = columns.div_ceil(width);
         let parts = parts.unwrap_or(if operations < ENOUGH { 1 } else { threads });
         let each = panels.div_ceil(parts).max(1);
-        let part = |first: usize| Part {
-            first: range.start + first * width,
-            panels: (first..panels.min(first + each)).map(|_| Aligned::zeros(state * width)).collect(),
-            next: Aligned::zeros(state * width),
+        let part = |first: usize| {
+            let own = each.min(panels - first);
+            Part {
+                first: range.start + first * width,
+                panels: (0..own).map(|_| Aligned::zeros(state * width)).collect(),
+                next: Aligned::zeros(state * width),
+                d: Aligned::zeros(own * width),
+            }
         };
         let mut rtrl = Rtrl {
             runtime,
@@ -170,7 +176,7 @@ impl<F: Element> Rtrl<F> {
     }
 
     /// The gradient by the state before the first step (S numbers), if it was asked for.
-    pub fn initial_gradient(&self, d_state: &[F]) -> Option<Vec<F>> {
+    pub fn initial_gradient(&mut self, d_state: &[F]) -> Option<Vec<F>> {
         self.initial.then(|| {
             let mut all = vec![F::constant(0.0); self.columns];
             self.pull(d_state, &mut all);
@@ -185,19 +191,19 @@ impl<F: Element> Rtrl<F> {
     }
 
     /// dⱼ = Σ_i d_state_i P_ij for the first columns.
-    fn pull(&self, d_state: &[F], d: &mut [F]) {
+    fn pull(&mut self, d_state: &[F], d: &mut [F]) {
         let (s, w) = (self.state, self.width);
         assert!(d_state.len() == s, "d_state has {} numbers, expected {s}", d_state.len());
         let engine = self.runtime.engine();
-        let mut work: Vec<(&Part<F>, &mut [F])> = self.parts.iter().zip(d.chunks_mut(self.each * w)).collect();
-        engine.each(&mut work, |(part, d)| {
-            let mut row = Aligned::zeros(w);
+        engine.each(&mut self.parts, |part| {
             // From the last panel to the first: those that the step just made touched last are still in the cache.
-            for (panel, d) in part.panels.iter().zip(d.chunks_mut(w)).rev() {
-                engine.panel_product(d_state, s, s, panel, &mut row);
-                d.copy_from_slice(&row[..d.len()]);
+            for (panel, d) in part.panels.iter().zip(part.d.chunks_mut(w)).rev() {
+                engine.panel_product(d_state, s, s, panel, d);
             }
         });
+        for (part, d) in self.parts.iter().zip(d.chunks_mut(self.each * w)) {
+            d.copy_from_slice(&part.d[..d.len()]);
+        }
     }
 }
 
@@ -318,7 +324,7 @@ impl<F: Element> Influence<F> for Rtrl<F> {
         });
     }
 
-    fn gradient(&self, d_state: &[F], d_params: &mut [F]) {
+    fn gradient(&mut self, d_state: &[F], d_params: &mut [F]) {
         assert!(
             d_params.len() == self.parameters,
             "d_params has {} numbers, expected {}",

@@ -188,11 +188,11 @@ impl<F: Element> Influence<F> for Sparse<F> {
         }
     }
 
-    fn gradient(&self, d_state: &[F], d_params: &mut [F]) {
+    fn gradient(&mut self, d_state: &[F], d_params: &mut [F]) {
         assert!(d_state.len() == self.state, "d_state has {} numbers, expected {}", d_state.len(), self.state);
         assert!(d_params.len() == self.parameters, "d_params has {} numbers", d_params.len());
         d_params.fill(F::constant(0.0));
-        for (range, rtrl) in &self.whole {
+        for (range, rtrl) in &mut self.whole {
             rtrl.gradient(d_state, &mut d_params[range.clone()]);
         }
         for group in &self.groups {

@@ -15,8 +15,9 @@ use elman_core::algebra::Element;
 pub struct Uoro<F> {
     a: Vec<F>,
     b: Vec<F>,
-    /// Jᵀ's work and νᵀ ∂s/∂θ.
+    /// Jᵀ's work, ν and νᵀ ∂s/∂θ.
     next: Vec<F>,
+    signs: Vec<F>,
     immediate: Vec<F>,
     random: Random,
     operations: usize,
@@ -37,7 +38,8 @@ impl<F: Element> Uoro<F> {
             operations += (0..active).map(|u| reached(u) + rows.cols).sum::<usize>();
         }
         let random = Random::new(seed, "online/uoro");
-        Uoro { a: zeros(state), b: zeros(len), next: zeros(state), immediate: zeros(len), random, operations }
+        let (a, next, signs) = (zeros(state), zeros(state), zeros(state));
+        Uoro { a, b: zeros(len), next, signs, immediate: zeros(len), random, operations }
     }
 }
 
@@ -81,7 +83,8 @@ impl<F: Element> Influence<F> for Uoro<F> {
             word >>= 1;
             if bit == 0 { one } else { -one }
         };
-        let signs: Vec<F> = self.a.iter().map(|_| sign()).collect();
+        self.signs.iter_mut().for_each(|slot| *slot = sign());
+        let signs = &self.signs[..];
         self.immediate.fill(zero);
         for rows in &step.layout().rows {
             let width = step.layout().sites[rows.site];
@@ -100,8 +103,8 @@ impl<F: Element> Influence<F> for Uoro<F> {
             }
         }
         let carried = factor(&self.b, &self.next);
-        let fresh = factor(&self.immediate, &signs);
-        for ((a, &next), &sign) in self.a.iter_mut().zip(&self.next).zip(&signs) {
+        let fresh = factor(&self.immediate, signs);
+        for ((a, &next), &sign) in self.a.iter_mut().zip(&self.next).zip(signs) {
             *a = carried * next + fresh * sign;
         }
         let (carried, fresh) = (one / carried, one / fresh);
@@ -110,7 +113,7 @@ impl<F: Element> Influence<F> for Uoro<F> {
         }
     }
 
-    fn gradient(&self, d_state: &[F], d_params: &mut [F]) {
+    fn gradient(&mut self, d_state: &[F], d_params: &mut [F]) {
         assert!(d_state.len() == self.a.len(), "d_state has {} numbers, expected {}", d_state.len(), self.a.len());
         assert!(d_params.len() == self.b.len(), "d_params has {} numbers", d_params.len());
         d_params.fill(F::constant(0.0));

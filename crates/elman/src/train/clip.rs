@@ -56,9 +56,12 @@ pub(super) fn limit(gradients: &mut [(String, Gradient)], threshold: f64) -> boo
 
 /// The Euclidean norm over all gradients together. Sums are taken in `f64` in a fixed order.
 pub fn norm<'a>(gradients: impl IntoIterator<Item = &'a [f32]>) -> f64 {
-    // Chunks of one size, added in their order: the same bits on any number of threads.
-    let parts = |g: &[f32]| g.par_chunks(CHUNK).map(sum_of_squares).collect::<Vec<f64>>();
-    gradients.into_iter().flat_map(parts).sum::<f64>().sqrt()
+    // Chunks of one size, added in their order: the same bits on any number of threads. One alone needs no list.
+    let add = |sum: f64, g: &[f32]| match g.len() {
+        0..=CHUNK => sum + sum_of_squares(g),
+        _ => g.par_chunks(CHUNK).map(sum_of_squares).collect::<Vec<f64>>().iter().fold(sum, |sum, part| sum + part),
+    };
+    gradients.into_iter().fold(0.0, add).sqrt()
 }
 
 /// Eight running sums: the order is fixed, and the processor need not wait for one addition before the next.
