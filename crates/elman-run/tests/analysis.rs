@@ -352,6 +352,15 @@ fn the_unfolded_network_has_the_gradient_of_bptt() {
         let other = elman_run::analysis::bptt(&network, &path, &engine, 9).unwrap();
         assert!(unfolded.difference(&other) > 1e-3, "{cell}: a gradient of other steps is another");
         assert_eq!(unfolded.norms.iter().map(Vec::len).collect::<Vec<_>>(), vec![10; whole.gradients.len()]);
+        for (p, (shares, gradient)) in unfolded.shares.iter().zip(&whole.gradients).enumerate() {
+            let sum = if gradient.iter().any(|g| *g != 0.0) { 1.0 } else { 0.0 };
+            // Ten quotients' roundings, and those of the sum that they are parts of.
+            assert!((shares.iter().sum::<f64>() - sum).abs() < 1e-11, "{cell}: {shares:?}");
+            let whole_norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+            // A projection is no longer than what is projected.
+            let fits = |(share, norm): (&f64, &f64)| share.abs() * whole_norm <= norm * (1.0 + 1e-9);
+            assert!(shares.iter().zip(&unfolded.norms[p]).all(fits), "{cell}: {shares:?}");
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::AnalysisError;
 use super::cost::feeds_back_its_output;
-use super::network::{Network, State};
+use super::network::{Network, State, dot, norm};
 use super::path::Path;
 use elman_core::engine::{Engine, Gradients, Input, Output, Scan, Sequence, Workspace, reference};
 use std::ops::Range;
@@ -146,6 +146,9 @@ pub struct Unfolded {
     pub loss: f64,
     /// For each parameter of each layer and each step, the norm of the copy's own gradient.
     pub norms: Vec<Vec<f64>>,
+    /// For each parameter of each layer and each step, G_t·G / ‖G‖² with G_t the copy's own gradient and G their sum: the copy's share of the
+    /// shared gradient. They add up to 1; all are 0 where G is.
+    pub shares: Vec<Vec<f64>>,
     /// For each parameter of each layer, the sum over the copies.
     pub gradients: Vec<Vec<f64>>,
 }
@@ -179,6 +182,8 @@ impl Unfolded {
         let mut d_state: State = state.iter().map(|l| l.iter().map(|s| vec![0.0; s.len()]).collect()).collect();
         let count: usize = layers.iter().map(|l| l.parameters.len()).sum();
         let mut norms = vec![vec![0.0; steps]; count];
+        // Each copy's gradients, until their sum is known.
+        let mut own: Vec<Vec<Vec<f64>>> = vec![vec![Vec::new(); steps]; count];
         let mut gradients: Vec<Vec<f64>> =
             layers.iter().flat_map(|l| &l.parameters).map(|p| vec![0.0; p.len()]).collect();
         let width = network.output_width();
@@ -191,15 +196,21 @@ impl Unfolded {
                 let after: Vec<&[f64]> = d_state[k].iter().map(Vec::as_slice).collect();
                 let found = reference::backward(&l.layer, &params, &seq, &d, Some(&after));
                 first -= found.params.len();
-                for (p, own) in found.params.iter().enumerate() {
-                    norms[first + p][t] = super::network::norm(own);
-                    gradients[first + p].iter_mut().zip(own).for_each(|(sum, g)| *sum += g);
+                for (p, gradient) in found.params.into_iter().enumerate() {
+                    norms[first + p][t] = norm(&gradient);
+                    gradients[first + p].iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += g);
+                    own[first + p][t] = gradient;
                 }
                 d = found.input;
                 d_state[k] = found.state;
             }
         }
-        Ok(Unfolded { steps, loss, norms, gradients })
+        let share = |(own, sum): (Vec<Vec<f64>>, &Vec<f64>)| -> Vec<f64> {
+            let square = dot(sum, sum);
+            own.iter().map(|own| if square > 0.0 { dot(own, sum) / square } else { 0.0 }).collect()
+        };
+        let shares = own.into_iter().zip(&gradients).map(share).collect();
+        Ok(Unfolded { steps, loss, norms, shares, gradients })
     }
 
     /// The largest difference from another gradient, each parameter's relative to its largest element.
@@ -207,12 +218,20 @@ impl Unfolded {
     /// # Panics
     /// If it is another network's.
     pub fn difference(&self, other: &Bptt) -> f64 {
+        self.differences(other).into_iter().fold(0.0, f64::max)
+    }
+
+    /// The same for each parameter of each layer.
+    ///
+    /// # Panics
+    /// If it is another network's.
+    pub fn differences(&self, other: &Bptt) -> Vec<f64> {
         assert_eq!(self.gradients.len(), other.gradients.len(), "gradients of one network");
         let pair = |(a, b): (&Vec<f64>, &Vec<f64>)| {
             let largest = b.iter().fold(f64::MIN_POSITIVE, |m, x| m.max(x.abs()));
             a.iter().zip(b).map(|(a, b)| (a - b).abs() / largest).fold(0.0, f64::max)
         };
-        self.gradients.iter().zip(&other.gradients).map(pair).fold(0.0, f64::max)
+        self.gradients.iter().zip(&other.gradients).map(pair).collect()
     }
 }
 

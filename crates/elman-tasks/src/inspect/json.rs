@@ -1,7 +1,7 @@
 //! The numbers of the report as one JSON object.
 
-use super::{Findings, Measured};
-use elman_run::analysis::{Kind, costs};
+use super::{Findings, Measured, Unfolding};
+use elman_run::analysis::{Example, Kind, costs};
 use serde_json::{Map, Value, json};
 
 /// Everything that is drawn, and the whole of what is only sampled there.
@@ -56,7 +56,8 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
         "paths": {"first_step": findings.paths.first, "norms": findings.paths.norms},
         "saturation": saturation,
         "selective": selective,
-        "unfolded": {"steps": findings.unfolding.steps, "parameters": findings.unfolding.copies, "difference": findings.unfolding.difference},
+        "unfolded": unfolded(&findings.unfolding),
+        "examples": findings.examples.iter().map(example).collect::<Vec<_>>(),
         "costs": costs,
         "measured_costs": timed,
         "measured_rtrl": real_time,
@@ -65,6 +66,23 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     }
+}
+
+fn unfolded(u: &Unfolding) -> Value {
+    let parameters: Vec<Value> = u
+        .parameters
+        .iter()
+        .enumerate()
+        .map(|(p, (name, _))| {
+            json!({"name": name, "norms": u.unfolded.norms[p], "shares": u.unfolded.shares[p], "difference": u.differences[p]})
+        })
+        .collect();
+    json!({"steps": u.unfolded.steps, "parameters": u.copies, "difference": u.difference(), "by_parameter": parameters})
+}
+
+fn example(e: &Example) -> Value {
+    json!({"name": e.name, "matrix": e.matrix, "bias": e.bias, "matrix_singular_values": e.recurrent.singular_values,
+        "lags": e.products.lags, "singular_values": e.products.values, "verdict": e.verdict.kind.name()})
 }
 
 fn measured(m: &Measured, loss: &str) -> Value {

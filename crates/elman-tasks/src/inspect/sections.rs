@@ -423,17 +423,6 @@ pub fn cost(page: &mut Page, findings: &Findings) {
     });
 }
 
-pub fn unfolded(page: &mut Page, findings: &Findings) {
-    page.section("unfolded", "The unfolded network is a feed-forward network");
-    let u = &findings.unfolding;
-    page.paragraph(&format!(
-        "Unfolded over {} steps it is a feed-forward network with a copy of the recurrent weights for each step, {} parameters in all. \
-         Its gradient was computed copy by copy and the copies' gradients were summed: the largest difference from backpropagation through \
-         time is {:.1e} of the largest element, which is rounding.",
-        u.steps, u.copies, u.difference
-    ));
-}
-
 pub fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().collect::<String>() + letters.as_str())
