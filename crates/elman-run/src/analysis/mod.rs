@@ -48,5 +48,5 @@ pub use path::Path;
 pub use paths::Paths;
 pub use product::{Products, geometric_lags};
 pub use trace::{Nature, Series, Trace};
-pub use unfold::{Scanned, Unfolded, bptt, bptt_over, from_targets, scanned};
+pub use unfold::{Scanned, Streamed, Unfolded, bptt, bptt_over, from_targets, scanned, streamed};
 pub use verdict::{Kind, Verdict};

@@ -9,7 +9,7 @@ use super::AnalysisError;
 use super::cost::feeds_back_its_output;
 use super::network::{Network, State, dot, norm};
 use super::path::Path;
-use elman_core::engine::{Engine, Gradients, Input, Output, Scan, Sequence, Workspace, reference};
+use elman_core::engine::{Engine, Gradients, Input, Output, Scan, Sequence, StepInput, Stepper, Workspace, reference};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -106,6 +106,8 @@ pub struct Scanned {
     pub loss: f64,
     /// By each parameter of each layer, first layer first.
     pub gradients: Vec<Vec<f64>>,
+    /// Bytes that were held: the outputs of all layers, and what the pass of the largest layer leaves. Each layer's backward pass makes its own again.
+    pub bytes: usize,
 }
 
 /// Loss and gradients of [`bptt`] by a parallel scan over time; none where a layer is not linear in what it carries.
@@ -123,6 +125,7 @@ pub fn scanned(
     let Ok(scans) = scans else { return Ok(None) };
     let layers = || network.layers().iter().zip(&scans).zip(network.initial()).enumerate();
     let mut inputs = vec![embedded(network, path, &(0..steps))];
+    let mut held = 0;
     for (k, ((l, scan), initial)) in layers() {
         let y = scan.forward(engine, &l.slices(), &sequence(&inputs[k], [steps, 1], initial)).y;
         inputs.push(y);
@@ -130,11 +133,45 @@ pub fn scanned(
     let (loss, mut d) = losses(network, path, &inputs[scans.len()], &(0..steps));
     let mut gradients = Vec::new();
     for (k, ((l, scan), initial)) in layers().rev() {
-        let found = scan.backward(engine, &l.slices(), &sequence(&inputs[k], [steps, 1], initial), &d, None);
+        let seq = sequence(&inputs[k], [steps, 1], initial);
+        let (found, bytes) = scan.backward_with_bytes(engine, &l.slices(), &seq, &d, None);
+        held = bytes.max(held);
         d = found.input;
         gradients.splice(0..0, found.params);
     }
-    Ok(Some(Scanned { loss, gradients }))
+    let outputs: usize = inputs[1..].iter().map(|y| size_of_val(y.as_slice())).sum();
+    Ok(Some(Scanned { loss, gradients, bytes: held + outputs }))
+}
+
+/// A text's mean loss, without a gradient.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Streamed {
+    /// Mean of -ln p(next token), in nats.
+    pub loss: f64,
+    /// Bytes that were held, all layers together, packed weights included as in [`Bptt::bytes`].
+    pub bytes: usize,
+}
+
+/// Forward through the first `steps` steps of the path, one step at a time, as a stream runs: nothing but the state is kept.
+///
+/// # Errors
+/// `steps` is 0 or more than there are.
+pub fn streamed(network: &Network, path: &Path, engine: &Arc<Engine>, steps: usize) -> Result<Streamed, AnalysisError> {
+    check(path, &(0..steps))?;
+    let mut steppers: Vec<Stepper<f64>> =
+        network.layers().iter().map(|l| Stepper::new(engine, &l.layer, &l.slices(), 1, None)).collect();
+    for (stepper, initial) in steppers.iter_mut().zip(network.initial()) {
+        stepper.set_state(&initial.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
+    let mut loss = 0.0;
+    for t in 0..steps {
+        let mut x = path.input(network, t).to_vec();
+        for stepper in &mut steppers {
+            x = stepper.step(StepInput::Dense(&x)).to_vec();
+        }
+        loss += path.loss(network, t, &x).0 / steps as f64;
+    }
+    Ok(Streamed { loss, bytes: steppers.iter().map(Stepper::bytes).sum() })
 }
 
 /// The network unfolded over some steps.

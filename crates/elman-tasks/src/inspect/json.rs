@@ -22,15 +22,16 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
         .iter()
         .map(|c| {
             json!({"way": c.way, "numbers_kept": c.memory, "operations": c.operations, "serial_steps": c.serial,
-                "growth": c.growth, "possible": c.possible})
+                "growth": c.growth, "lecture": c.lecture, "possible": c.possible})
         })
         .collect();
     let timed: Vec<Value> = findings
         .timed
         .iter()
         .map(|t| {
-            json!({"steps": t.steps, "inference_seconds": t.inference, "bptt_seconds": t.bptt, "bptt_bytes": t.bytes,
-                "windows_seconds": t.windows, "window_bytes": t.window_bytes, "scan_seconds": t.scan,
+            json!({"steps": t.steps, "inference_seconds": t.inference, "inference_bytes": t.inference_bytes, "bptt_seconds": t.bptt, "bptt_bytes": t.bytes,
+                "windows_seconds": t.windows, "window_bytes": t.window_bytes, "scan_seconds": t.scan.map(|scan| scan.0),
+                "scan_bytes": t.scan.map(|scan| scan.1),
                 "targets": t.targets.map(|t| json!({"at_once_seconds": t.at_once, "at_once_bytes": t.at_once_bytes,
                     "in_turn_seconds": t.in_turn, "in_turn_bytes": t.in_turn_bytes}))})
         })

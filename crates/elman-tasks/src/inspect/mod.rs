@@ -4,6 +4,7 @@
 //! The numbers are [`elman_run::analysis`]'s; here the run, its text and its network before training are found, and what comes out is
 //! written.
 
+mod cost;
 mod double_sum;
 mod figure;
 pub(crate) use figure::escaped;

@@ -156,6 +156,15 @@ fn the_page_is_whole_small_and_needs_nothing() {
         }
         let cost = json["measured_costs"].as_array().unwrap().last().unwrap();
         assert!(cost["targets"].is_null(), "{cell}: {cost}");
+        assert_eq!(row(&page, "inference")[6..8], ["O(1), O(T), O(T)", "O(1), O(T), O(T)"]);
+        assert_eq!(row(&page, "full BPTT")[6..8], ["O(T), O(T), O(T)", "O(T), O(T), O(T)"]);
+        let megabytes = |key: &str| format!("{:.2}", cost[key].as_u64().unwrap() as f64 / 1e6);
+        assert_eq!(
+            (&row(&page, "inference")[2], &row(&page, "full BPTT")[2]),
+            (&megabytes("inference_bytes"), &megabytes("bptt_bytes"))
+        );
+        // For one layer.
+        assert_eq!(row(&page, "RTRL")[8], if layers == "1" { "yes" } else { "no" }, "{cell}");
         assert!(cost["scan_seconds"].is_null() && cost["windows_seconds"].as_f64().unwrap() > 0.0, "{cost}");
         assert!(cost["window_bytes"].as_u64().unwrap() <= cost["bptt_bytes"].as_u64().unwrap(), "{cost}");
     }
@@ -214,7 +223,10 @@ fn a_linear_network_is_scanned() {
     inspect(&options(&dir, &GO)).unwrap();
     let json: serde_json::Value =
         serde_json::from_slice(&std::fs::read(dir.join("inspect/report.json")).unwrap()).unwrap();
-    assert!(json["measured_costs"].as_array().unwrap().iter().all(|c| c["scan_seconds"].as_f64().unwrap() > 0.0));
+    let costs = json["measured_costs"].as_array().unwrap();
+    assert!(costs.iter().all(|c| c["scan_seconds"].as_f64().unwrap() > 0.0));
+    let bytes: Vec<u64> = costs.iter().map(|c| c["scan_bytes"].as_u64().unwrap()).collect();
+    assert!(bytes.is_sorted_by(|a, b| a < b), "a scan's memory grows with the steps: {bytes:?}");
 }
 
 #[test]
@@ -223,7 +235,6 @@ fn a_network_that_feeds_back_its_output_takes_targets() {
     inspect(&options(&dir, &GO)).unwrap();
     let page = std::fs::read_to_string(dir.join("inspect/report.html")).unwrap();
     elements(&page);
-    assert!(page.contains("With outputs from targets, 199 steps: all at once"));
     let json: serde_json::Value =
         serde_json::from_slice(&std::fs::read(dir.join("inspect/report.json")).unwrap()).unwrap();
     let costs = json["measured_costs"].as_array().unwrap();
@@ -232,6 +243,13 @@ fn a_network_that_feeds_back_its_output_takes_targets() {
     assert!(bytes(last, "at_once_bytes") > bytes(0, "at_once_bytes"), "grows with the steps: {costs:?}");
     assert_eq!(bytes(last, "in_turn_bytes"), bytes(0, "in_turn_bytes"), "does not: {costs:?}");
     assert!(costs.iter().all(|c| c["targets"]["at_once_seconds"].as_f64().unwrap() > 0.0));
+    for (name, key) in [("at once", "at_once_bytes"), ("in turn", "in_turn_bytes")] {
+        let cells = row(&page, &format!("output from targets, {name}"));
+        assert_eq!(
+            (cells[2].as_str(), cells[7].as_str()),
+            (format!("{:.2}", bytes(last, key) as f64 / 1e6).as_str(), "O(1), O(T), O(1)")
+        );
+    }
 }
 
 /// A state that is too large for all its directions, and matrices that are too large for eigenvalues.
