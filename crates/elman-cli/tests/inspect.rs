@@ -105,6 +105,36 @@ fn cells_are_unrolled() {
     run(["unroll", &dir, "--shape", "many-to-one"]).fails(2, &["--shape", "predicts at every step"]);
     run(["unroll", &dir, "--layers", "3"]).fails(2, &["--layers: it is 3", "network has 2"]);
     run(["unroll", &dir, "--bidirectional"]).fails(2, &["one direction"]);
+    // What the run's model writes is what it reads next.
+    let writing = run(["unroll", &dir, "--length", "3", "--feed", "outputs"]).ok().out;
+    assert!(writing.contains("outputs fed back (free running)") && !writing.contains("[label=\"x_2\""), "{writing}");
+    assert_eq!(writing.matches("constraint=false").count(), 2);
+}
+
+#[test]
+fn other_networks_are_unrolled() {
+    let stack = run(["unroll", "gru", "lstm"]).ok().out;
+    assert!(stack.contains("gru 4, layer 1") && stack.contains("lstm 4, layer 2"), "{stack}");
+    let forced = run(["unroll", "gru", "--shape", "encoder-decoder", "--feed", "targets"]).ok().out;
+    assert!(forced.contains("teacher forcing") && forced.contains("label=\"start\""), "{forced}");
+    let narx = run(["unroll", "narx", "--lags", "3", "--delay", "2", "--feed", "outputs"]).ok().out;
+    // Three outputs before each of four steps.
+    assert!(narx.contains("parallel form (free running)") && narx.matches("constraint=false").count() == 12, "{narx}");
+    assert!(run(["unroll", "narx"]).ok().out.contains("series-parallel form"));
+    let tdnn = run(["unroll", "tdnn", "--taps", "2", "--dilation", "2", "--length", "5"]).ok().out;
+    assert!(tdnn.contains("tdnn 5, layer 2"), "{tdnn}");
+    assert!(run(["unroll", "rmlp", "--recurrent-output"]).ok().out.contains("a recurrent output layer"));
+    let tree = run(["unroll", "tree-lstm", "--tree", "(1 (0 not) (1 bad))"]).ok().out;
+    assert!(tree.contains("tree-lstm 3") && tree.contains("label=\"not\"") && tree.contains("h_1, c_1"), "{tree}");
+    assert!(run(["unroll", "recursive"]).ok().out.contains("recursive 5"));
+    run(["unroll", "lstm", "--taps", "3"]).fails(2, &["--taps: it is not for layers of cells"]);
+    run(["unroll", "narx", "--taps", "3"]).fails(2, &["--taps: it is not for narx"]);
+    run(["unroll", "tdnn", "--feed", "targets"]).fails(2, &["--feed: it is not for tdnn"]);
+    run(["unroll", "lstm", "gru", "--layers", "3"]).fails(2, &["--layers: it is 3", "2 cells"]);
+    run(["unroll", "lstm", "--layers", "1000000000000"]).fails(2, &["--layers", "from 1 to 12"]);
+    run(["unroll", "lstm", "--feed", "self"]).fails(2, &["--feed: unknown `self`", "free running"]);
+    run(["unroll", "lstm", "narx"]).fails(2, &["unknown cell `narx`"]);
+    run(["unroll", "tree-lstm", "--tree", "(1 (0 not)"]).fails(2, &["--tree", "closed"]);
 }
 
 /// The browser that ELMAN_BROWSER demands, else one that is there; none: the test is skipped, and says so.
