@@ -339,16 +339,25 @@ Shapes: one-to-one, one-to-many (a caption for a picture), many-to-one (the mood
 (a label for each step), encoder-decoder (a translation). Of more than 50 steps the first and the last are drawn. Without --svg the graph is printed in the language of
 Graphviz. `elman describe CELL --graph svg` draws what is inside one step.
 
+Networks that are no cell: narx (--lags, --delay; --feed targets is its series-parallel form, the default, --feed outputs its parallel form), tdnn (--layers, --taps,
+--dilation), rmlp (--layers, --recurrent-output), recursive and tree-lstm (--tree). Not drawn: deep, Hopfield and second-order networks.
+
 Examples
   elman unroll lstm --length 4 --shape many-to-one --svg lstm.svg
   elman unroll gru --layers 2 --bidirectional --svg gru.svg
+  elman unroll gru lstm elman --svg stack.svg                a stack of three cells, the gru next to the input
+  elman unroll gru --shape encoder-decoder --feed targets    a decoder taught with teacher forcing
   elman unroll runs/char-lm-1 --svg run.svg                  the network of a run
+  elman unroll runs/char-lm-1 --feed outputs                 the same, writing by itself
+  elman unroll narx --lags 2 --feed outputs --svg narx.svg
+  elman unroll tree-lstm --tree '(3 (2 It) (4 (2 is) (4 good)))' --svg tree.svg
   elman unroll gru --shape encoder-decoder | dot -Tpdf -o gru.pdf")]
 pub struct Unroll {
-    /// The cell: a name that `elman cells` lists, or a file of equations (`.cell`, or a path with a folder); or a run's directory
-    #[arg(value_name = "CELL")]
-    pub cell: String,
-    /// Recurrent layers on top of each other [default: 1, or the run's]
+    /// The cell: a name that `elman cells` lists, or a file of equations (`.cell`, or a path with a folder); several: a layer of each, from the input up.
+    /// Or a run's directory; or narx, tdnn, rmlp, recursive, tree-lstm
+    #[arg(value_name = "CELL", required = true)]
+    pub cells: Vec<String>,
+    /// Recurrent layers on top of each other [default: 1, the run's, or a layer for each cell; 2 for tdnn and rmlp]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub layers: Option<usize>,
     /// Each layer reads from the end to the beginning as well
@@ -357,9 +366,30 @@ pub struct Unroll {
     /// Steps; of an encoder and decoder, of each [default: 4; 1 for one-to-one]
     #[arg(long, value_name = "N")]
     pub length: Option<usize>,
-    /// Which steps have an input and which an output
-    #[arg(long, value_name = "NAME", default_value = "many-to-many")]
-    pub shape: String,
+    /// Which steps have an input and which an output [default: many-to-many]
+    #[arg(long, value_name = "NAME")]
+    pub shape: Option<String>,
+    /// What a step is given of the step before: its target (`targets`, teacher forcing) or its output (`outputs`, free running)
+    #[arg(long, value_name = "WHAT")]
+    pub feed: Option<String>,
+    /// Lags of the inputs and of the outputs of a narx network [default: 2]
+    #[arg(long, value_name = "N")]
+    pub lags: Option<usize>,
+    /// Steps from the input of a narx network to its output [default: 1]
+    #[arg(long, value_name = "N")]
+    pub delay: Option<usize>,
+    /// Steps that a unit of a tdnn network sees of the layer below [default: 3]
+    #[arg(long, value_name = "N")]
+    pub taps: Option<usize>,
+    /// The distance between them in the first layer, and its powers above: 2 for 2, 4, 8 [default: 1]
+    #[arg(long, value_name = "N")]
+    pub dilation: Option<usize>,
+    /// The output layer of an rmlp network is fed its own output too
+    #[arg(long)]
+    pub recurrent_output: bool,
+    /// A tree in brackets for recursive and tree-lstm networks
+    #[arg(long, value_name = "TREE")]
+    pub tree: Option<String>,
     /// Write a picture instead of printing the graph
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,

@@ -5,10 +5,9 @@ mod common;
 use common::{config, ids, model, model_with, path};
 use elman_core::cells::REGISTRY;
 use elman_core::engine::{Engine, Input, Sequence, StepInput, Stepper, reference};
-use elman_run::analysis::cost::Sizes;
 use elman_run::analysis::linear::singular_values;
 use elman_run::analysis::{
-    AnalysisError, Flow, FlowSettings, Kind, Lyapunov, Network, Path, Paths, Products, Trace, Unfolded, Verdict, costs,
+    AnalysisError, Flow, FlowSettings, Kind, Lyapunov, Network, Path, Paths, Products, Trace, Unfolded, Verdict,
     geometric_lags, recurrent_matrices,
 };
 use std::sync::Arc;
@@ -352,6 +351,15 @@ fn the_unfolded_network_has_the_gradient_of_bptt() {
         let other = elman_run::analysis::bptt(&network, &path, &engine, 9).unwrap();
         assert!(unfolded.difference(&other) > 1e-3, "{cell}: a gradient of other steps is another");
         assert_eq!(unfolded.norms.iter().map(Vec::len).collect::<Vec<_>>(), vec![10; whole.gradients.len()]);
+        for (p, (shares, gradient)) in unfolded.shares.iter().zip(&whole.gradients).enumerate() {
+            let sum = if gradient.iter().any(|g| *g != 0.0) { 1.0 } else { 0.0 };
+            // Ten quotients' roundings, and those of the sum that they are parts of.
+            assert!((shares.iter().sum::<f64>() - sum).abs() < 1e-11, "{cell}: {shares:?}");
+            let whole_norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+            // A projection is no longer than what is projected.
+            let fits = |(share, norm): (&f64, &f64)| share.abs() * whole_norm <= norm * (1.0 + 1e-9);
+            assert!(shares.iter().zip(&unfolded.norms[p]).all(fits), "{cell}: {shares:?}");
+        }
     }
 }
 
@@ -446,49 +454,6 @@ fn the_unfolded_network_is_the_decks_mlp() {
     for (found, want) in unfolded.gradients[at].iter().zip(&sum) {
         assert!((found - want).abs() < 1e-13 * largest, "{found} {want}");
     }
-}
-
-/// The counts against the engine: what is held, with the outputs, grows by A numbers a step.
-#[test]
-fn what_a_step_keeps_is_what_the_engine_holds() {
-    // 32 units fill the panels of every instruction set.
-    for cell in ["lstm", "gru", "elman"] {
-        let model = model(cell, 32, 1);
-        let (network, path, engine) = path(&model, 901);
-        let held = |steps| elman_run::analysis::bptt(&network, &path, &engine, steps).unwrap().bytes as f64;
-        // From 512 steps on all else is as large as it gets, and below 1 MiB buffers are not rounded to large pages.
-        let per_step = (held(900) - held(600)) / 300.0 / 8.0;
-        let kept = Sizes::of(&network).kept as f64;
-        // Where each row stands is some words a step, in lists that may have grown to twice their length.
-        assert!((kept..kept + 16.0).contains(&per_step), "{cell}: {per_step} held, {kept} counted");
-    }
-}
-
-#[test]
-fn costs_grow_as_the_fourth_decks_table_says() {
-    let (network, ..) = path(&model("lstm", 4, 1), 5);
-    // Four gates of four units: 16 (5 + 4) weights and 16 biases; h and c.
-    let sizes = Sizes::of(&network);
-    assert_eq!((sizes.state, sizes.weights, sizes.kept), (8, 16 * 9, 16 + 8));
-    assert_eq!(sizes.parameters, 16 * 9 + 16);
-    let (short, long) = (costs(&network, 100, 10), costs(&network, 10_000, 10));
-    for (short, long) in short.iter().zip(&long) {
-        let ratios = [long.memory / short.memory, long.operations / short.operations, long.serial / short.serial];
-        for (ratio, growth) in ratios.iter().zip(long.growth) {
-            let wanted = match growth {
-                "1" => 1.0..1.0001,
-                "T" => 95.0..100.001,
-                _ => 1.9..2.1,
-            };
-            assert!(wanted.contains(ratio), "{} {growth}: {ratio}", long.way);
-        }
-    }
-    let possible = |cell: &str| {
-        let (network, ..) = path(&model(cell, 4, 1), 5);
-        costs(&network, 10, 5).into_iter().filter(|c| c.possible).count()
-    };
-    // An LSTM and a GRU have neither; a minimal GRU is linear; Jordan's network feeds back its output.
-    assert_eq!(["lstm", "gru", "min-gru", "jordan"].map(possible), [4, 4, 5, 6]);
 }
 
 /// Each loss by itself, back to each step: what the flow of that loss alone has at each lag.

@@ -87,6 +87,14 @@ struct Trace<F> {
     maps: Vec<Vec<F>>,
 }
 
+impl<F> Trace<F> {
+    fn bytes(&self) -> usize {
+        let Trace { x, gates, values, before, maps } = self;
+        let lists = gates.iter().flatten().chain(values).chain(before).chain(maps).chain([x]);
+        lists.map(|list| size_of_val(list.as_slice())).sum()
+    }
+}
+
 impl Scan {
     /// A scan of this layer.
     ///
@@ -165,7 +173,25 @@ impl Scan {
         d_y: &[F],
         d_state: Option<&[&[F]]>,
     ) -> Gradients<F> {
+        self.backward_with_bytes(engine, params, seq, d_y, d_state).0
+    }
+
+    /// The same, and the bytes of what its forward pass left for it: inputs, affine maps of the gates, values, carried values before each step,
+    /// and A and b.
+    ///
+    /// # Panics
+    /// As [`forward`](Scan::forward).
+    #[track_caller]
+    pub fn backward_with_bytes<F: Element>(
+        &self,
+        engine: &Engine,
+        params: &[&[F]],
+        seq: &Sequence<F>,
+        d_y: &[F],
+        d_state: Option<&[&[F]]>,
+    ) -> (Gradients<F>, usize) {
         let trace = self.trace(engine, params, seq);
+        let bytes = trace.bytes();
         let (layer, batch, zero) = (&self.layer, seq.batch, F::constant(0.0));
         let rows = seq.steps * batch;
         let places = places(seq);
@@ -279,7 +305,8 @@ impl Scan {
             };
             input[row * width..][..width].iter_mut().zip(&d_x[n * width..]).for_each(|(t, &d)| *t = *t + d);
         }
-        Gradients { params: d_params, input, state: d_initial, masks: Vec::new(), feeds: Vec::new() }
+        let found = Gradients { params: d_params, input, state: d_initial, masks: Vec::new(), feeds: Vec::new() };
+        (found, bytes)
     }
 
     /// Everything that a pass computes.

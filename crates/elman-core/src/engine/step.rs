@@ -115,6 +115,11 @@ impl<F: Element> Stepper<F> {
         &self.layer
     }
 
+    /// Bytes that it holds, its packed weights among them: the same after any number of steps.
+    pub fn bytes(&self) -> usize {
+        self.ws.bytes() + size_of_val(self.zeros.as_slice()) + size_of_val(self.y.as_slice())
+    }
+
     /// Advances by one step and returns the output (B, output width).
     ///
     /// # Panics

@@ -2,7 +2,8 @@
 //!
 //! Counted from the layers' sizes and their recorded equations, for one row of a batch and the recurrent layers alone. With D numbers of
 //! state, P parameters of which W are weights, A numbers that a step leaves for the gradient (what goes into the equations and what
-//! they write), and e, e' operations of the equations forward and backward, T steps cost
+//! they write), S numbers that a scan keeps of it besides (its input, the carried values before it, and its linear map: I + C H + (C² + C) H with C
+//! values of H numbers that are carried), and e, e' operations of the equations forward and backward, T steps cost
 //!
 //! ```text
 //! way                           numbers kept       operations                          one after the other
@@ -12,12 +13,16 @@
 //! RTRL                          D P + D² + D       T (2W + e + D (2W + e') + 2D²P + 2DP)   T
 //! output from targets, at once  T A                T (6W + e + e')                     2
 //! output from targets, in turn  A                  T (6W + e + e')                     2T
-//! scan, linear layers           T (A + 2D)         T (6W + e + e')                     4 ⌈log₂ T⌉
+//! scan, linear layers           T (A + S)          T (6W + e + e')                     4 ⌈log₂ T⌉
 //! ```
 //!
 //! Weights take 2W forward, 2W for the gradient by what they multiply and 2W for their own. RTRL carries ∂s/∂θ (D, P) forward and
 //! multiplies it by ∂s_t/∂s_{t-1} at each step. Outputs from targets are for networks that feed back their output alone: targets in its
-//! place make every step independent of all others, so that either nothing waits or nothing is kept.
+//! place make every step independent of all others, so that either nothing waits or nothing is kept. RTRL is for one layer whose output is part of
+//! its state: what a layer's parameters do to the layers above it is in no influence of its own state.
+//!
+//! The lecture's table (fourth deck, memory, compute, serial steps) has inference at O(1), O(T), O(T), BPTT at O(T), O(T), O(T), and BPTT of
+//! h(x, y*) at O(1), O(T), O(1); [`Cost::lecture`] has it beside what is counted.
 
 use super::network::Network;
 use elman_core::algebra::expression::{Operations, StageGraph};
@@ -37,6 +42,8 @@ pub struct Cost {
     pub serial: f64,
     /// How memory, operations and serial steps grow with T.
     pub growth: [&'static str; 3],
+    /// The same in the fourth deck's table; none where it does not have the way.
+    pub lecture: Option<[&'static str; 3]>,
     /// Whether this network can be run so.
     pub possible: bool,
 }
@@ -52,6 +59,8 @@ pub struct Sizes {
     pub weights: usize,
     /// A, numbers that a step keeps for the gradient.
     pub kept: usize,
+    /// S, numbers that a scan keeps of a step besides.
+    pub scanned: usize,
     /// e, operations of the equations in a step.
     pub forward: usize,
     /// e', operations of their gradient.
@@ -66,6 +75,14 @@ impl Sizes {
             sizes.parameters += l.layer.parameter_count();
             sizes.weights +=
                 l.layer.parameters().iter().filter(|p| p.role == Role::Weight).map(|p| p.len()).sum::<usize>();
+            let recurrent = |stage: &&ResolvedStage| stage.reads.iter().any(|p| matches!(p, Place::Before(_)));
+            let scanned = Scan::new(&l.layer).ok().and(l.layer.stages().iter().find(recurrent));
+            sizes.scanned += l.layer.sizes().input
+                + match scanned {
+                    Some(stage) => stage.width * stage.writes.len() * (stage.writes.len() + 2),
+                    // As if each number of the state had a factor of its own.
+                    None => 3 * l.layer.state_widths().iter().sum::<usize>(),
+                };
             sizes.kept += l.layer.values().iter().map(|v| l.layer.sizes().of(v.width)).sum::<usize>();
             for (s, stage) in l.layer.stages().iter().enumerate() {
                 let graph = StageGraph::of(&**l.layer.cell(), s);
@@ -89,24 +106,32 @@ pub fn costs(network: &Network, steps: usize, window: usize) -> Vec<Cost> {
     let linear = network.layers().iter().all(|l| Scan::new(&l.layer).is_ok());
     let output_fed = feeds_back_its_output(network);
     let levels = f((usize::BITS - steps.saturating_sub(1).leading_zeros()) as usize);
-    let cost =
-        |way, memory, operations, serial, growth, possible| Cost { way, memory, operations, serial, growth, possible };
+    let cost = |way, memory, operations, serial, growth, lecture, possible| Cost {
+        way,
+        memory,
+        operations,
+        serial,
+        growth,
+        lecture,
+        possible,
+    };
+    let influence = t * (forward + d * (2.0 * w + f(sizes.backward)) + 2.0 * d * d * p + 2.0 * d * p);
+    let from_targets = Some(["1", "T", "1"]);
     vec![
-        cost("inference", d, t * forward, t, ["1", "T", "T"], true),
-        cost("full BPTT", t * a + d, bptt, 2.0 * t, ["T", "T", "T"], true),
-        cost("BPTT in windows", f(window.min(steps)) * a + d, bptt, 2.0 * t, ["1", "T", "T"], true),
-        cost(
-            "RTRL",
-            d * p + d * d + d,
-            t * (forward + d * (2.0 * w + f(sizes.backward)) + 2.0 * d * d * p + 2.0 * d * p),
-            t,
-            ["1", "T", "T"],
-            true,
-        ),
-        cost("output from targets, at once", t * a, bptt, 2.0, ["T", "T", "1"], output_fed),
-        cost("output from targets, in turn", a, bptt, 2.0 * t, ["1", "T", "T"], output_fed),
-        cost("scan over time", t * (a + 2.0 * d), bptt, 4.0 * levels, ["T", "T", "log T"], linear),
+        cost("inference", d, t * forward, t, ["1", "T", "T"], Some(["1", "T", "T"]), true),
+        cost("full BPTT", t * a + d, bptt, 2.0 * t, ["T", "T", "T"], Some(["T", "T", "T"]), true),
+        cost("BPTT in windows", f(window.min(steps)) * a + d, bptt, 2.0 * t, ["1", "T", "T"], None, true),
+        cost("RTRL", d * p + d * d + d, influence, t, ["1", "T", "T"], None, has_an_influence(network)),
+        cost("output from targets, at once", t * a, bptt, 2.0, ["T", "T", "1"], from_targets, output_fed),
+        cost("output from targets, in turn", a, bptt, 2.0 * t, ["1", "T", "T"], from_targets, output_fed),
+        cost("scan over time", t * (a + f(sizes.scanned)), bptt, 4.0 * levels, ["T", "T", "log T"], None, linear),
     ]
+}
+
+/// Whether real-time recurrent learning can carry the influence of all parameters: in one layer whose output is part of its state.
+fn has_an_influence(network: &Network) -> bool {
+    let [l] = network.layers() else { return false };
+    l.layer.carried().contains(&l.layer.output())
 }
 
 /// Whether every layer carries its output alone, and makes it of the step's hidden units alone, as Jordan's y is: a GRU's h is made of the

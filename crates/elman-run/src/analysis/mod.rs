@@ -9,7 +9,7 @@
 //! * [`Flow`]: ‖∂L_j/∂s_k‖ by the lag j - k, and the gradient ∂L/∂W split by lag, the double sum of backpropagation through time.
 //! * [`Paths`]: single terms of that sum.
 //! * [`Products`]: the singular values of ∂s_j/∂s_k = Π ∂s_m/∂s_{m-1}; [`Lyapunov`]: their growth rates; [`Verdict`]: vanishing,
-//!   healthy or exploding, from that product.
+//!   healthy or exploding, from that product; [`Example`]: networks whose product is known.
 //! * [`Trace`]: every named value of every step; [`Saturation`]: how often a gate is shut or open; [`most_selective`]: which unit follows what.
 //! * [`costs`]: memory, operations and serial steps of each way to train; [`Unfolded`]: the network as a feed-forward one.
 //! * [`npz`]: an archive for NumPy.
@@ -20,6 +20,7 @@
 
 pub mod cost;
 mod error;
+pub mod examples;
 pub mod flow;
 pub mod gates;
 pub mod linear;
@@ -37,6 +38,7 @@ pub mod verdict;
 
 pub use cost::{Cost, costs};
 pub use error::AnalysisError;
+pub use examples::Example;
 pub use flow::{Flow, FlowSettings, ParameterFlow, StateFlow};
 pub use gates::{Feature, Saturation, Selective, features, most_selective, series_features};
 pub use lyapunov::Lyapunov;
@@ -46,5 +48,5 @@ pub use path::Path;
 pub use paths::Paths;
 pub use product::{Products, geometric_lags};
 pub use trace::{Nature, Series, Trace};
-pub use unfold::{Scanned, Unfolded, bptt, bptt_over, from_targets, scanned};
+pub use unfold::{Scanned, Streamed, Unfolded, bptt, bptt_over, from_targets, scanned, streamed};
 pub use verdict::{Kind, Verdict};

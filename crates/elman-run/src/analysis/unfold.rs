@@ -7,9 +7,9 @@
 
 use super::AnalysisError;
 use super::cost::feeds_back_its_output;
-use super::network::{Network, State};
+use super::network::{Network, State, dot, norm};
 use super::path::Path;
-use elman_core::engine::{Engine, Gradients, Input, Output, Scan, Sequence, Workspace, reference};
+use elman_core::engine::{Engine, Gradients, Input, Output, Scan, Sequence, StepInput, Stepper, Workspace, reference};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -106,6 +106,8 @@ pub struct Scanned {
     pub loss: f64,
     /// By each parameter of each layer, first layer first.
     pub gradients: Vec<Vec<f64>>,
+    /// Bytes that were held: the outputs of all layers, and what the pass of the largest layer leaves. Each layer's backward pass makes its own again.
+    pub bytes: usize,
 }
 
 /// Loss and gradients of [`bptt`] by a parallel scan over time; none where a layer is not linear in what it carries.
@@ -123,6 +125,7 @@ pub fn scanned(
     let Ok(scans) = scans else { return Ok(None) };
     let layers = || network.layers().iter().zip(&scans).zip(network.initial()).enumerate();
     let mut inputs = vec![embedded(network, path, &(0..steps))];
+    let mut held = 0;
     for (k, ((l, scan), initial)) in layers() {
         let y = scan.forward(engine, &l.slices(), &sequence(&inputs[k], [steps, 1], initial)).y;
         inputs.push(y);
@@ -130,11 +133,45 @@ pub fn scanned(
     let (loss, mut d) = losses(network, path, &inputs[scans.len()], &(0..steps));
     let mut gradients = Vec::new();
     for (k, ((l, scan), initial)) in layers().rev() {
-        let found = scan.backward(engine, &l.slices(), &sequence(&inputs[k], [steps, 1], initial), &d, None);
+        let seq = sequence(&inputs[k], [steps, 1], initial);
+        let (found, bytes) = scan.backward_with_bytes(engine, &l.slices(), &seq, &d, None);
+        held = bytes.max(held);
         d = found.input;
         gradients.splice(0..0, found.params);
     }
-    Ok(Some(Scanned { loss, gradients }))
+    let outputs: usize = inputs[1..].iter().map(|y| size_of_val(y.as_slice())).sum();
+    Ok(Some(Scanned { loss, gradients, bytes: held + outputs }))
+}
+
+/// A text's mean loss, without a gradient.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Streamed {
+    /// Mean of -ln p(next token), in nats.
+    pub loss: f64,
+    /// Bytes that were held, all layers together, packed weights included as in [`Bptt::bytes`].
+    pub bytes: usize,
+}
+
+/// Forward through the first `steps` steps of the path, one step at a time, as a stream runs: nothing but the state is kept.
+///
+/// # Errors
+/// `steps` is 0 or more than there are.
+pub fn streamed(network: &Network, path: &Path, engine: &Arc<Engine>, steps: usize) -> Result<Streamed, AnalysisError> {
+    check(path, &(0..steps))?;
+    let mut steppers: Vec<Stepper<f64>> =
+        network.layers().iter().map(|l| Stepper::new(engine, &l.layer, &l.slices(), 1, None)).collect();
+    for (stepper, initial) in steppers.iter_mut().zip(network.initial()) {
+        stepper.set_state(&initial.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
+    let mut loss = 0.0;
+    for t in 0..steps {
+        let mut x = path.input(network, t).to_vec();
+        for stepper in &mut steppers {
+            x = stepper.step(StepInput::Dense(&x)).to_vec();
+        }
+        loss += path.loss(network, t, &x).0 / steps as f64;
+    }
+    Ok(Streamed { loss, bytes: steppers.iter().map(Stepper::bytes).sum() })
 }
 
 /// The network unfolded over some steps.
@@ -146,6 +183,9 @@ pub struct Unfolded {
     pub loss: f64,
     /// For each parameter of each layer and each step, the norm of the copy's own gradient.
     pub norms: Vec<Vec<f64>>,
+    /// For each parameter of each layer and each step, G_t·G / ‖G‖² with G_t the copy's own gradient and G their sum: the copy's share of the
+    /// shared gradient. They add up to 1; all are 0 where G is.
+    pub shares: Vec<Vec<f64>>,
     /// For each parameter of each layer, the sum over the copies.
     pub gradients: Vec<Vec<f64>>,
 }
@@ -179,6 +219,8 @@ impl Unfolded {
         let mut d_state: State = state.iter().map(|l| l.iter().map(|s| vec![0.0; s.len()]).collect()).collect();
         let count: usize = layers.iter().map(|l| l.parameters.len()).sum();
         let mut norms = vec![vec![0.0; steps]; count];
+        // Each copy's gradients, until their sum is known.
+        let mut own: Vec<Vec<Vec<f64>>> = vec![vec![Vec::new(); steps]; count];
         let mut gradients: Vec<Vec<f64>> =
             layers.iter().flat_map(|l| &l.parameters).map(|p| vec![0.0; p.len()]).collect();
         let width = network.output_width();
@@ -191,15 +233,21 @@ impl Unfolded {
                 let after: Vec<&[f64]> = d_state[k].iter().map(Vec::as_slice).collect();
                 let found = reference::backward(&l.layer, &params, &seq, &d, Some(&after));
                 first -= found.params.len();
-                for (p, own) in found.params.iter().enumerate() {
-                    norms[first + p][t] = super::network::norm(own);
-                    gradients[first + p].iter_mut().zip(own).for_each(|(sum, g)| *sum += g);
+                for (p, gradient) in found.params.into_iter().enumerate() {
+                    norms[first + p][t] = norm(&gradient);
+                    gradients[first + p].iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += g);
+                    own[first + p][t] = gradient;
                 }
                 d = found.input;
                 d_state[k] = found.state;
             }
         }
-        Ok(Unfolded { steps, loss, norms, gradients })
+        let share = |(own, sum): (Vec<Vec<f64>>, &Vec<f64>)| -> Vec<f64> {
+            let square = dot(sum, sum);
+            own.iter().map(|own| if square > 0.0 { dot(own, sum) / square } else { 0.0 }).collect()
+        };
+        let shares = own.into_iter().zip(&gradients).map(share).collect();
+        Ok(Unfolded { steps, loss, norms, shares, gradients })
     }
 
     /// The largest difference from another gradient, each parameter's relative to its largest element.
@@ -207,12 +255,20 @@ impl Unfolded {
     /// # Panics
     /// If it is another network's.
     pub fn difference(&self, other: &Bptt) -> f64 {
+        self.differences(other).into_iter().fold(0.0, f64::max)
+    }
+
+    /// The same for each parameter of each layer.
+    ///
+    /// # Panics
+    /// If it is another network's.
+    pub fn differences(&self, other: &Bptt) -> Vec<f64> {
         assert_eq!(self.gradients.len(), other.gradients.len(), "gradients of one network");
         let pair = |(a, b): (&Vec<f64>, &Vec<f64>)| {
             let largest = b.iter().fold(f64::MIN_POSITIVE, |m, x| m.max(x.abs()));
             a.iter().zip(b).map(|(a, b)| (a - b).abs() / largest).fold(0.0, f64::max)
         };
-        self.gradients.iter().zip(&other.gradients).map(pair).fold(0.0, f64::max)
+        self.gradients.iter().zip(&other.gradients).map(pair).collect()
     }
 }
 

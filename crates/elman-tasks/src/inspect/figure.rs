@@ -104,7 +104,10 @@ pub fn curves(
     let points = || curves.iter().flat_map(|c| &c.points).filter(|p| p.1 > 0.0 && p.1.is_finite());
     let right = points().map(|p| p.0).fold(f64::NEG_INFINITY, f64::max);
     let left = points().map(|p| p.0).fold(f64::INFINITY, f64::min);
-    let highest = points().map(|p| p.1.log10()).chain(level.map(|l| l.1.log10())).fold(f64::NEG_INFINITY, f64::max);
+    // Bands may reach above every curve; what reaches below is cut off at the lowest decade.
+    let bands = curves.iter().filter_map(|c| c.band).flat_map(|(_, high)| high).filter(|v| v.is_finite());
+    let heights = points().map(|p| p.1).chain(level.map(|l| l.1)).chain(bands.copied());
+    let highest = heights.map(f64::log10).fold(f64::NEG_INFINITY, f64::max);
     let lowest = points().map(|p| p.1.log10()).chain(level.map(|l| l.1.log10())).fold(f64::INFINITY, f64::min);
     if !right.is_finite() {
         return None;
@@ -140,7 +143,8 @@ pub fn curves(
     }
     let drawn = |points: &[(f64, f64)]| -> String {
         let kept = points.iter().filter(|p| p.1 > 0.0 && p.1.is_finite());
-        kept.map(|p| format!("{:.1},{:.1} ", x(p.0), y(p.1))).collect()
+        let placed: Vec<(f64, f64)> = kept.map(|p| (x(p.0), y(p.1))).collect();
+        thinned(&placed).map(|p| format!("{:.1},{:.1} ", p.0, p.1)).collect()
     };
     for curve in curves {
         let colour = curve.colour % COLOURS;
@@ -164,6 +168,18 @@ pub fn curves(
         picture.text(at + 32.0, height, "start", "tick", &curve.name);
     }
     Some(picture.figure())
+}
+
+/// Of the points that share a column of the picture the lowest and the highest, in their order: a long curve keeps its outline and every peak.
+fn thinned(placed: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
+    placed.chunk_by(|a, b| a.0.floor() == b.0.floor()).flat_map(|column| {
+        let extreme = |better: fn(f64, f64) -> bool| {
+            (1..column.len()).fold(0, |best, i| if better(column[i].1, column[best].1) { i } else { best })
+        };
+        let (low, high) = (extreme(|a, b| a < b), extreme(|a, b| a > b));
+        let (first, second) = (low.min(high), low.max(high));
+        std::iter::once(column[first]).chain((first != second).then_some(column[second]))
+    })
 }
 
 /// Colours that the page's style sheet has.
@@ -317,4 +333,60 @@ fn round_step(least: f64) -> f64 {
 fn rounded(v: f64) -> String {
     let text = format!("{v:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the points of a polyline or polygon stand.
+    fn placed(markup: &str) -> Vec<(f64, f64)> {
+        let points = markup.split("points=\"").nth(1).unwrap().split('"').next().unwrap();
+        let pair = |p: &str| p.split_once(',').map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap())).unwrap();
+        points.split(' ').map(pair).collect()
+    }
+
+    /// A million points take no more than the picture has columns for, and nothing that sticks out is lost.
+    #[test]
+    fn a_long_curve_keeps_its_outline() {
+        const N: usize = 1_000_000;
+        let wave = |i: usize| 1.0 + 0.5 * (i as f64 * 0.37).sin();
+        let mut points: Vec<(f64, f64)> = (1..=N).map(|i| (i as f64, wave(i))).collect();
+        // One point up, one down: alone in a thousand and a half of its column.
+        (points[654_321].1, points[123_456].1) = (1e3, 1e-3);
+        let (low, high) = (
+            points.iter().map(|p| 0.5 * p.1).collect::<Vec<_>>(),
+            points.iter().map(|p| 2.0 * p.1).collect::<Vec<_>>(),
+        );
+        let curve = Curve { name: "long".into(), points, band: Some((&low, &high)), dashed: false, colour: 0 };
+        let drawn = curves("fig-long", "title", "description", "x", "y", &[curve], None).unwrap();
+        let line = placed(drawn.split("<polyline").nth(1).unwrap());
+        let columns = (WIDTH - LEFT - RIGHT) as usize + 1;
+        assert!((columns..=2 * columns).contains(&line.len()), "{} points", line.len());
+        let band = placed(drawn.split("<polygon").nth(1).unwrap());
+        assert!((2 * columns..=4 * columns).contains(&band.len()), "{} points", band.len());
+        // Curve and band together, at some 12 bytes a point.
+        assert!(drawn.len() < 120_000, "{} bytes", drawn.len());
+        // The band's peak is 2e3, the curve's dip 1e-3: the picture goes from 10^4 down to 10^-3.
+        let y = |v: f64| TOP + (4.0 - v.log10()) / 7.0 * (HEIGHT - TOP - BOTTOM);
+        let column_of = |i: f64| LEFT + (i - 1.0) / (N as f64 - 1.0) * (WIDTH - LEFT - RIGHT);
+        for (i, v) in [(654_322.0, 1e3), (123_457.0, 1e-3)] {
+            let near = |p: &&(f64, f64)| (p.0 - column_of(i)).abs() <= 0.1 && (p.1 - y(v)).abs() <= 0.1;
+            assert_eq!(line.iter().filter(near).count(), 1, "the peak {v}");
+        }
+        // In every column the wave goes from 0.5 to 1.5.
+        for column in line.chunk_by(|a, b| a.0.floor() == b.0.floor()).filter(|c| c.len() > 1) {
+            let (top, bottom) = column.iter().fold((f64::INFINITY, 0.0f64), |(t, b), p| (t.min(p.1), b.max(p.1)));
+            assert!(top <= y(1.5) + 0.11 && bottom >= y(0.5) - 0.11, "{column:?}");
+        }
+    }
+
+    /// A curve of few points is drawn point by point.
+    #[test]
+    fn a_short_curve_keeps_every_point() {
+        let points: Vec<(f64, f64)> = (0..64).map(|i| (f64::from(i), 1.0 / f64::from(1 + i))).collect();
+        let curve = Curve { name: "short".into(), points, band: None, dashed: true, colour: 1 };
+        let drawn = curves("fig-short", "title", "description", "x", "y", &[curve], None).unwrap();
+        assert_eq!(placed(drawn.split("<polyline").nth(1).unwrap()).len(), 64);
+    }
 }

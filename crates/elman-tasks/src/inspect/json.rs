@@ -1,7 +1,7 @@
 //! The numbers of the report as one JSON object.
 
-use super::{Findings, Measured};
-use elman_run::analysis::{Kind, costs};
+use super::{Findings, Measured, Unfolding};
+use elman_run::analysis::{Example, Kind, costs};
 use serde_json::{Map, Value, json};
 
 /// Everything that is drawn, and the whole of what is only sampled there.
@@ -22,15 +22,16 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
         .iter()
         .map(|c| {
             json!({"way": c.way, "numbers_kept": c.memory, "operations": c.operations, "serial_steps": c.serial,
-                "growth": c.growth, "possible": c.possible})
+                "growth": c.growth, "lecture": c.lecture, "possible": c.possible})
         })
         .collect();
     let timed: Vec<Value> = findings
         .timed
         .iter()
         .map(|t| {
-            json!({"steps": t.steps, "inference_seconds": t.inference, "bptt_seconds": t.bptt, "bptt_bytes": t.bytes,
-                "windows_seconds": t.windows, "window_bytes": t.window_bytes, "scan_seconds": t.scan,
+            json!({"steps": t.steps, "inference_seconds": t.inference, "inference_bytes": t.inference_bytes, "bptt_seconds": t.bptt, "bptt_bytes": t.bytes,
+                "windows_seconds": t.windows, "window_bytes": t.window_bytes, "scan_seconds": t.scan.map(|scan| scan.0),
+                "scan_bytes": t.scan.map(|scan| scan.1),
                 "targets": t.targets.map(|t| json!({"at_once_seconds": t.at_once, "at_once_bytes": t.at_once_bytes,
                     "in_turn_seconds": t.in_turn, "in_turn_bytes": t.in_turn_bytes}))})
         })
@@ -56,7 +57,8 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
         "paths": {"first_step": findings.paths.first, "norms": findings.paths.norms},
         "saturation": saturation,
         "selective": selective,
-        "unfolded": {"steps": findings.unfolding.steps, "parameters": findings.unfolding.copies, "difference": findings.unfolding.difference},
+        "unfolded": unfolded(&findings.unfolding),
+        "examples": findings.examples.iter().map(example).collect::<Vec<_>>(),
         "costs": costs,
         "measured_costs": timed,
         "measured_rtrl": real_time,
@@ -65,6 +67,23 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     }
+}
+
+fn unfolded(u: &Unfolding) -> Value {
+    let parameters: Vec<Value> = u
+        .parameters
+        .iter()
+        .enumerate()
+        .map(|(p, (name, _))| {
+            json!({"name": name, "norms": u.unfolded.norms[p], "shares": u.unfolded.shares[p], "difference": u.differences[p]})
+        })
+        .collect();
+    json!({"steps": u.unfolded.steps, "parameters": u.copies, "difference": u.difference(), "by_parameter": parameters})
+}
+
+fn example(e: &Example) -> Value {
+    json!({"name": e.name, "matrix": e.matrix, "bias": e.bias, "matrix_singular_values": e.recurrent.singular_values,
+        "lags": e.products.lags, "singular_values": e.products.values, "verdict": e.verdict.kind.name()})
 }
 
 fn measured(m: &Measured, loss: &str) -> Value {

@@ -4,6 +4,7 @@
 //! The numbers are [`elman_run::analysis`]'s; here the run, its text and its network before training are found, and what comes out is
 //! written.
 
+mod cost;
 mod double_sum;
 mod figure;
 pub(crate) use figure::escaped;
@@ -16,6 +17,7 @@ pub mod series;
 #[cfg(test)]
 mod tests;
 mod timing;
+mod unfolded;
 
 use crate::language_model::material::Tokens;
 use crate::language_model::network;
@@ -23,9 +25,11 @@ use crate::observer::asked;
 use crate::tasks::{self, Evaluation, Report, Task};
 use crate::{Error, Silent, Stop};
 use elman_core::engine::Engine;
+use elman_core::layer::Role;
 use elman_run::analysis::{
-    AnalysisError, Feature, Flow, FlowSettings, Lyapunov, Network, Path as TextPath, Paths, Products, RecurrentMatrix,
-    Saturation, Selective, Trace, Verdict, bptt, features, geometric_lags, most_selective, npz, recurrent_matrices,
+    AnalysisError, Example, Feature, Flow, FlowSettings, Lyapunov, Network, NetworkLayer, Path as TextPath, Paths,
+    Products, RecurrentMatrix, Saturation, Selective, Trace, Unfolded, Verdict, bptt, features, geometric_lags,
+    most_selective, npz, recurrent_matrices,
 };
 use elman_run::{Model, Tensor, TensorFile, atomic};
 use std::path::{Path, PathBuf};
@@ -120,6 +124,7 @@ struct Findings {
     saturation: Vec<Saturation>,
     selective: Vec<Selective>,
     unfolding: Unfolding,
+    examples: [Example; 3],
     paths: Paths,
     timed: Vec<Timed>,
     real_time: Result<RealTime, String>,
@@ -127,9 +132,31 @@ struct Findings {
 
 /// The unfolded network beside the recurrent one.
 struct Unfolding {
-    steps: usize,
+    unfolded: Unfolded,
     copies: usize,
-    difference: f64,
+    /// Of each parameter of each layer, with its name and whether it is a matrix of weights.
+    parameters: Vec<(String, bool)>,
+    /// From backpropagation through time, for each of them.
+    differences: Vec<f64>,
+}
+
+impl Unfolding {
+    fn new(network: &Network, path: &TextPath, engine: &Arc<Engine>) -> Result<Unfolding, Error> {
+        let steps = path.steps().min(COPIES);
+        let unfolded = Unfolded::new(network, path, steps)?;
+        let differences = unfolded.differences(&bptt(network, path, engine, steps)?);
+        let layers = network.layers().iter().enumerate();
+        let named = |(k, l): (usize, &NetworkLayer)| -> Vec<(String, bool)> {
+            l.layer.parameters().iter().map(|p| (format!("{}_l{k}", p.name), p.role == Role::Weight)).collect()
+        };
+        let parameters = layers.flat_map(named).collect();
+        let per_copy: usize = network.layers().iter().map(|l| l.layer.parameter_count()).sum();
+        Ok(Unfolding { unfolded, copies: steps * per_copy, parameters, differences })
+    }
+
+    fn difference(&self) -> f64 {
+        self.differences.iter().copied().fold(0.0, f64::max)
+    }
 }
 
 impl From<AnalysisError> for Error {
@@ -299,11 +326,7 @@ fn measure(
     let trace = Trace::new(&network, path)?;
     let selective = most_selective(&trace, &subject.features);
     next("the unfolded network, and what some steps take")?;
-    let copies = path.steps().min(COPIES);
-    let unfolded = elman_run::analysis::Unfolded::new(&network, path, copies)?;
-    let whole = bptt(&network, path, engine, copies)?;
-    let per_copy: usize = network.layers().iter().map(|l| l.layer.parameter_count()).sum();
-    let unfolding = Unfolding { steps: copies, copies: copies * per_copy, difference: unfolded.difference(&whole) };
+    let unfolding = Unfolding::new(&network, path, engine)?;
     let timed = timing::timed(&network, path, &Arc::new(Engine::new(1)), subject.window)?;
     let real_time = timing::real_time(&network, path);
     Ok(Findings {
@@ -315,6 +338,7 @@ fn measure(
         trace,
         selective,
         unfolding,
+        examples: Example::all()?,
         paths,
         timed,
         real_time,

@@ -4,7 +4,7 @@ use super::figure::{self, Curve};
 use super::page::Page;
 use super::sections::{capital, number, verdict_text};
 use super::{Findings, Measured};
-use elman_run::analysis::{Kind, Products, linear};
+use elman_run::analysis::{Example, Kind, Products};
 
 /// Below this part of the largest a singular value is rounding.
 const RESOLVED: f64 = 1e-13;
@@ -39,7 +39,7 @@ pub fn product(page: &mut Page, findings: &Findings) {
          close and matrices that turn what they have stretched all make a product small whose factors could be large. Below 0.001 at \
          the longest lag it says vanishing, above 1000 at any lag exploding.",
     );
-    page.paragraph(&lecture_example());
+    examples(page, &findings.examples);
     lyapunov(page, trained, untrained, findings.subject.words.material);
 }
 
@@ -63,18 +63,79 @@ fn beside_the_matrix(measured: &Measured) -> Option<String> {
     ))
 }
 
-/// The first deck's diag(0.5, 1.5) multiplied ten times.
-fn lecture_example() -> String {
-    let mut power = vec![1.0, 0.0, 0.0, 1.0];
-    for _ in 0..10 {
-        power = linear::product(&power, &[0.5, 0.0, 0.0, 1.5], 2, 2, 2);
-    }
-    let values = linear::singular_values(&power, 2, 2);
-    format!(
-        "The lecture's example: diag(0.5, 1.5) multiplied ten times has the singular values {:.5} and {:.3}. One direction vanishes \
-         and the other explodes in the same matrix.",
-        values[1], values[0]
-    )
+/// The lecture's power of a diagonal matrix, then networks whose largest singular value is above 1 and whose product vanishes.
+fn examples(page: &mut Page, [lecture, others @ ..]: &[Example; 3]) {
+    let by_lag = |e: &Example, which: usize| -> Vec<(f64, f64)> {
+        e.products.lags.iter().zip(&e.products.values).map(|(&lag, values)| (lag as f64, values[which])).collect()
+    };
+    let curve = |name: String, points, colour, dashed| Curve { name, points, band: None, dashed, colour };
+    let last = &lecture.products.values[lecture.products.values.len() - 1];
+    let drawn = figure::curves(
+        "fig-lecture",
+        "The lecture's example: diag(0.5, 1.5), multiplied again and again",
+        &format!("Two straight lines on a logarithmic height: after ten steps {:.3} and {:.6}.", last[0], last[1]),
+        "lag",
+        "factor",
+        &[
+            curve("the direction of 1.5".into(), by_lag(lecture, 0), 1, false),
+            curve("the direction of 0.5".into(), by_lag(lecture, 1), 0, false),
+        ],
+        Some(("1: kept as it is", 1.0)),
+    );
+    page.figure(&drawn.unwrap_or_default());
+    page.note(
+        "The lecture's example",
+        &format!(
+            "A network of two units with the recurrent matrix diag(0.5, 1.5), measured as this one was: over ten steps the singular values are              1.5^10 = {:.3} and 0.5^10 = {:.6}. One direction vanishes and the other explodes in the same matrix.",
+            last[0], last[1]
+        ),
+    );
+    let curves: Vec<Curve> = others
+        .iter()
+        .enumerate()
+        .flat_map(|(i, e)| {
+            let sigma = e.recurrent.singular_values[0];
+            // What is above a million says no more, and would leave no room for what was measured.
+            let powers =
+                (1..=e.products.lags.len() as i32).map(|n| (f64::from(n), sigma.powi(n))).take_while(|p| p.1 < 1e6);
+            [
+                curve(format!("{}: measured", e.name), by_lag(e, 0), i, false),
+                curve(format!("{}: powers of {sigma:.2}", e.name), powers.collect(), i, true),
+            ]
+        })
+        .collect();
+    let said: Vec<String> = others
+        .iter()
+        .map(|e| {
+            let [a, b, c, d] = e.matrix;
+            format!(
+                "{}, W = ({a} {b}; {c} {d}) with a bias of {}: the largest singular value is {:.3}, and the product over {} steps {}: {}",
+                capital(e.name),
+                e.bias,
+                e.recurrent.singular_values[0],
+                e.verdict.lag,
+                number(e.verdict.factor),
+                e.verdict.kind.name()
+            )
+        })
+        .collect();
+    let drawn = figure::curves(
+        "fig-examples",
+        "A largest singular value above 1 explodes nothing by itself",
+        &format!("Measured curves that fall beside powers that rise. {}.", said.join(". ")),
+        "lag",
+        "largest singular value of the product",
+        &curves,
+        Some(("1: kept as it is", 1.0)),
+    );
+    page.figure(&drawn.unwrap_or_default());
+    page.note(
+        "Above 1 and vanishing",
+        &format!(
+            "Two networks of two units, h = tanh(W h + b), measured as this one was. {}. The matrix that is not normal turns what it has stretched into              what it shrinks; the saturated units rest where the slope of tanh is small.",
+            said.join(". ")
+        ),
+    );
 }
 
 fn product_figure(page: &mut Page, now: &Products, before: &Products) {

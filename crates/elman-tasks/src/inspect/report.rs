@@ -1,7 +1,7 @@
 //! The report in words: its page, and the lines on the terminal.
 
 use super::page::Page;
-use super::{Findings, double_sum, product, sections};
+use super::{Findings, cost, double_sum, product, sections, unfolded};
 
 /// The whole page.
 pub fn page(findings: &Findings) -> String {
@@ -20,8 +20,8 @@ pub fn page(findings: &Findings) -> String {
     sections::matrices(&mut page, findings);
     sections::gates(&mut page, findings);
     sections::units(&mut page, findings);
-    sections::cost(&mut page, findings);
-    sections::unfolded(&mut page, findings);
+    cost::cost(&mut page, findings);
+    unfolded::unfolded(&mut page, findings);
     page.finish()
 }
 

@@ -3,7 +3,7 @@
 use super::figure::{self, Curve, Points, Scale};
 use super::page::Page;
 use super::{Findings, MAX_MATRIX, Words};
-use elman_run::analysis::{Flow, Saturation, StateFlow, Verdict, costs};
+use elman_run::analysis::{Flow, Saturation, StateFlow, Verdict};
 
 /// Characters of a heat map.
 const SHOWN: usize = 100;
@@ -339,99 +339,6 @@ pub fn units(page: &mut Page, findings: &Findings) {
             Scale::Unit,
         ));
     }
-}
-
-pub fn cost(page: &mut Page, findings: &Findings) {
-    page.section("cost", "What each way to train costs");
-    let steps = findings.trace.steps;
-    let rows: Vec<Vec<String>> = costs(&findings.network, steps, findings.subject.window)
-        .into_iter()
-        .map(|c| {
-            let grows = |i: usize| format!("O({})", c.growth[i]);
-            vec![
-                c.way.to_string(),
-                format!("{:.3e}", c.memory),
-                grows(0),
-                format!("{:.3e}", c.operations),
-                grows(1),
-                format!("{:.0}", c.serial),
-                grows(2),
-                if c.possible { "yes" } else { "no" }.into(),
-            ]
-        })
-        .collect();
-    page.paragraph(&format!(
-        "Counted for one row of {steps} steps, the recurrent layers alone, windows of {} steps:",
-        findings.subject.window
-    ));
-    page.table(
-        &["way", "numbers kept", "in T", "operations", "in T", "one after the other", "in T", "this network"],
-        &rows,
-    );
-    page.note(
-        "How to read it",
-        "The fourth lecture's table in numbers: inference keeps O(1) and takes O(T), backpropagation through time keeps O(T). A network \
-         that feeds back its output alone can take targets in its place, so that steps wait for nothing: all at once they are O(1) one after \
-         the other and keep O(T), in turn they keep O(1); the lecture's table has both O(1), which are not had together. A linear network can be \
-         scanned. \
-         Real-time recurrent learning keeps O(1) in T, at a price that grows with the fourth power of the width.",
-    );
-    let rows: Vec<Vec<String>> = findings
-        .timed
-        .iter()
-        .map(|t| {
-            vec![
-                t.steps.to_string(),
-                format!("{:.2}", 1e3 * t.inference),
-                format!("{:.2}", 1e3 * t.bptt),
-                format!("{:.2}", t.bytes as f64 / 1e6),
-                format!("{:.2}", 1e3 * t.windows),
-                format!("{:.2}", t.window_bytes as f64 / 1e6),
-                t.scan.map_or("not linear".into(), |scan| format!("{:.2}", 1e3 * scan)),
-            ]
-        })
-        .collect();
-    page.paragraph("Measured on this machine for one row in 64 bits with one thread, the fastest of three:");
-    let columns = [
-        "steps",
-        "step by step, ms",
-        "full BPTT, ms",
-        "keeps, MB",
-        "in windows, ms",
-        "a window keeps, MB",
-        "scan, forward and backward, ms",
-    ];
-    page.table(&columns, &rows);
-    if let Some((t, steps)) = findings.timed.last().and_then(|t| Some((t.targets?, t.steps))) {
-        page.paragraph(&format!(
-            "With outputs from targets, {steps} steps: all at once {:.2} ms and {:.2} MB, in turn {:.2} ms and {:.2} MB.",
-            1e3 * t.at_once,
-            t.at_once_bytes as f64 / 1e6,
-            1e3 * t.in_turn,
-            t.in_turn_bytes as f64 / 1e6
-        ));
-    }
-    page.paragraph(&match &findings.real_time {
-        Ok(r) => format!(
-            "Real-time recurrent learning, exact, with all threads: {:.3} ms a step (mean of {} steps) and {:.2} MB of influence at any \
-             length.",
-            1e3 * r.seconds,
-            r.steps,
-            r.bytes as f64 / 1e6
-        ),
-        Err(why) => format!("Real-time recurrent learning was not measured: {why}."),
-    });
-}
-
-pub fn unfolded(page: &mut Page, findings: &Findings) {
-    page.section("unfolded", "The unfolded network is a feed-forward network");
-    let u = &findings.unfolding;
-    page.paragraph(&format!(
-        "Unfolded over {} steps it is a feed-forward network with a copy of the recurrent weights for each step, {} parameters in all. \
-         Its gradient was computed copy by copy and the copies' gradients were summed: the largest difference from backpropagation through \
-         time is {:.1e} of the largest element, which is rounding.",
-        u.steps, u.copies, u.difference
-    ));
 }
 
 pub fn capital(text: &str) -> String {

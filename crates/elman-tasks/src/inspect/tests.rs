@@ -128,7 +128,24 @@ fn the_page_is_whole_small_and_needs_nothing() {
         assert!(["vanishing", "healthy", "exploding"].contains(&json["verdict"].as_str().unwrap()));
         let shares = json["trained"]["gradient_by_parameter"][0]["shares"].as_array().unwrap();
         assert!((shares.iter().map(|s| s.as_f64().unwrap()).sum::<f64>() - 1.0).abs() < 1e-9);
-        assert!(json["unfolded"]["difference"].as_f64().unwrap() < 1e-12);
+        let unfolded = &json["unfolded"];
+        assert!(unfolded["difference"].as_f64().unwrap() < 1e-12);
+        for by in unfolded["by_parameter"].as_array().unwrap() {
+            let shares = numbers(&by["shares"]);
+            assert_eq!((shares.len(), by["norms"].as_array().unwrap().len()), (12, 12));
+            assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9, "{by}");
+        }
+        // The figure has a square for each matrix and copy, the table a row for each matrix, ended by the difference of both ways.
+        let matrices = json["unfolded"]["by_parameter"].as_array().unwrap();
+        let matrices: Vec<_> = matrices.iter().filter(|p| p["name"].as_str().unwrap().starts_with("weight")).collect();
+        let section = page.split("<section id=\"unfolded\">").nth(1).unwrap();
+        assert_eq!(section.matches("<rect class=\"h").count(), 12 * matrices.len(), "{cell}");
+        for matrix in matrices {
+            let found = row(section, matrix["name"].as_str().unwrap());
+            assert_eq!(found.len(), 14, "{found:?}");
+            assert_eq!(found[1], format!("{:.1} %", 100.0 * numbers(&matrix["shares"])[0]));
+            assert_eq!(found[13], format!("{:.1e}", matrix["difference"].as_f64().unwrap()));
+        }
         assert!(report.text.contains("report.html"), "{}", report.text);
         // The influence of 8 units on themselves: P = 8 (8 + 8 + 1) parameters.
         let rtrl = &json["measured_rtrl"];
@@ -139,8 +156,64 @@ fn the_page_is_whole_small_and_needs_nothing() {
         }
         let cost = json["measured_costs"].as_array().unwrap().last().unwrap();
         assert!(cost["targets"].is_null(), "{cell}: {cost}");
+        assert_eq!(row(&page, "inference")[6..8], ["O(1), O(T), O(T)", "O(1), O(T), O(T)"]);
+        assert_eq!(row(&page, "full BPTT")[6..8], ["O(T), O(T), O(T)", "O(T), O(T), O(T)"]);
+        let megabytes = |key: &str| format!("{:.2}", cost[key].as_u64().unwrap() as f64 / 1e6);
+        assert_eq!(
+            (&row(&page, "inference")[2], &row(&page, "full BPTT")[2]),
+            (&megabytes("inference_bytes"), &megabytes("bptt_bytes"))
+        );
+        // For one layer.
+        assert_eq!(row(&page, "RTRL")[8], if layers == "1" { "yes" } else { "no" }, "{cell}");
         assert!(cost["scan_seconds"].is_null() && cost["windows_seconds"].as_f64().unwrap() > 0.0, "{cost}");
         assert!(cost["window_bytes"].as_u64().unwrap() <= cost["bptt_bytes"].as_u64().unwrap(), "{cost}");
+    }
+}
+
+/// The numbers of an array.
+fn numbers(array: &serde_json::Value) -> Vec<f64> {
+    array.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+}
+
+/// The cells of the table row that begins with a name.
+fn row(page: &str, name: &str) -> Vec<String> {
+    let begin = format!("<tr><td>{name}</td>");
+    let row = page[page.find(&begin).unwrap_or_else(|| panic!("no row {name}"))..].split("</tr>").next().unwrap();
+    row.split("</td>").filter_map(|cell| cell.rsplit('>').next()).map(String::from).filter(|c| !c.is_empty()).collect()
+}
+
+/// The page's fixed examples, measured as the network is.
+#[test]
+fn examples_stand_beside_the_verdict() {
+    let (_folder, dir) = trained(&[("cell", "elman"), ("steps", "1")]);
+    inspect(&options(&dir, &GO)).unwrap();
+    let page = std::fs::read_to_string(dir.join("inspect/report.html")).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(dir.join("inspect/report.json")).unwrap()).unwrap();
+    let section = page.split("<section id=\"product\">").nth(1).unwrap().split("</section>").next().unwrap();
+    assert!(section.contains("1.5^10 = 57.665 and 0.5^10 = 0.000977"), "{section}");
+    let lecture = section.split("fig-lecture-desc\">").nth(1).unwrap();
+    for line in lecture.split("<polyline").skip(1).take(2) {
+        // A point for each of ten steps, on a straight line.
+        let points = line.split("points=\"").nth(1).unwrap().split('"').next().unwrap();
+        let at: Vec<(f64, f64)> = points
+            .split(' ')
+            .map(|p| p.split_once(',').map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap())).unwrap())
+            .collect();
+        assert_eq!(at.len(), 10);
+        let slope = |i: usize| (at[i + 1].1 - at[i].1) / (at[i + 1].0 - at[i].0);
+        assert!((0..9).all(|i| (slope(i) - slope(0)).abs() < 0.01), "{at:?}");
+    }
+    let examples = json["examples"].as_array().unwrap();
+    let last = numbers(examples[0]["singular_values"].as_array().unwrap().last().unwrap());
+    assert!((last[0] - 57.6650390625).abs() < 1e-9 && (last[1] - 0.0009765625).abs() < 1e-12, "{last:?}");
+    for example in &examples[1..] {
+        assert!(numbers(&example["matrix_singular_values"])[0] > 1.0 && example["verdict"] == "vanishing", "{example}");
+        let last = numbers(example["singular_values"].as_array().unwrap().last().unwrap())[0];
+        assert!(
+            last < 1e-3 && section.contains(&format!("over 30 steps {}: vanishing", sections::number(last))),
+            "{last}"
+        );
     }
 }
 
@@ -150,7 +223,10 @@ fn a_linear_network_is_scanned() {
     inspect(&options(&dir, &GO)).unwrap();
     let json: serde_json::Value =
         serde_json::from_slice(&std::fs::read(dir.join("inspect/report.json")).unwrap()).unwrap();
-    assert!(json["measured_costs"].as_array().unwrap().iter().all(|c| c["scan_seconds"].as_f64().unwrap() > 0.0));
+    let costs = json["measured_costs"].as_array().unwrap();
+    assert!(costs.iter().all(|c| c["scan_seconds"].as_f64().unwrap() > 0.0));
+    let bytes: Vec<u64> = costs.iter().map(|c| c["scan_bytes"].as_u64().unwrap()).collect();
+    assert!(bytes.is_sorted_by(|a, b| a < b), "a scan's memory grows with the steps: {bytes:?}");
 }
 
 #[test]
@@ -159,7 +235,6 @@ fn a_network_that_feeds_back_its_output_takes_targets() {
     inspect(&options(&dir, &GO)).unwrap();
     let page = std::fs::read_to_string(dir.join("inspect/report.html")).unwrap();
     elements(&page);
-    assert!(page.contains("With outputs from targets, 199 steps: all at once"));
     let json: serde_json::Value =
         serde_json::from_slice(&std::fs::read(dir.join("inspect/report.json")).unwrap()).unwrap();
     let costs = json["measured_costs"].as_array().unwrap();
@@ -168,6 +243,13 @@ fn a_network_that_feeds_back_its_output_takes_targets() {
     assert!(bytes(last, "at_once_bytes") > bytes(0, "at_once_bytes"), "grows with the steps: {costs:?}");
     assert_eq!(bytes(last, "in_turn_bytes"), bytes(0, "in_turn_bytes"), "does not: {costs:?}");
     assert!(costs.iter().all(|c| c["targets"]["at_once_seconds"].as_f64().unwrap() > 0.0));
+    for (name, key) in [("at once", "at_once_bytes"), ("in turn", "in_turn_bytes")] {
+        let cells = row(&page, &format!("output from targets, {name}"));
+        assert_eq!(
+            (cells[2].as_str(), cells[7].as_str()),
+            (format!("{:.2}", bytes(last, key) as f64 / 1e6).as_str(), "O(1), O(T), O(1)")
+        );
+    }
 }
 
 /// A state that is too large for all its directions, and matrices that are too large for eigenvalues.

@@ -3,7 +3,7 @@
 use crate::Error;
 use elman::online::{Influence, Input, LinearStep, Rtrl};
 use elman_core::engine::Engine;
-use elman_run::analysis::{Network, Path, bptt, bptt_over, from_targets, scanned};
+use elman_run::analysis::{Network, Path, bptt, bptt_over, from_targets, scanned, streamed};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,13 +11,14 @@ use std::time::Instant;
 pub struct Timed {
     pub steps: usize,
     pub inference: f64,
+    pub inference_bytes: usize,
     pub bptt: f64,
     pub bytes: usize,
     /// The same in windows, one after another.
     pub windows: f64,
     pub window_bytes: usize,
-    /// None where the network cannot be scanned.
-    pub scan: Option<f64>,
+    /// Seconds and bytes; none where the network cannot be scanned.
+    pub scan: Option<(f64, usize)>,
     /// None where the network carries more than its output.
     pub targets: Option<FromTargets>,
 }
@@ -51,7 +52,7 @@ pub fn timed(network: &Network, path: &Path, engine: &Arc<Engine>, window: usize
     let mut found = Vec::new();
     for steps in [path.steps() / 4, path.steps() / 2, path.steps()].into_iter().filter(|&s| s > 0) {
         let mut least = [f64::INFINITY; 6];
-        let (mut bytes, mut window_bytes, mut scans) = (0, 0, false);
+        let (mut inference_bytes, mut bytes, mut window_bytes, mut scan_bytes) = (0, 0, 0, None);
         let mut targets = None;
         for _ in 0..3 {
             let began = Instant::now();
@@ -60,7 +61,7 @@ pub fn timed(network: &Network, path: &Path, engine: &Arc<Engine>, window: usize
                 least[way] = least[way].min(now - from);
                 now
             };
-            path.again(network, engine, steps)?;
+            inference_bytes = streamed(network, path, engine, steps)?.bytes;
             let now = took(0, 0.0);
             bytes = bptt(network, path, engine, steps)?.bytes;
             let now = took(1, now);
@@ -69,7 +70,7 @@ pub fn timed(network: &Network, path: &Path, engine: &Arc<Engine>, window: usize
                 window_bytes = bptt_over(network, path, engine, range)?.bytes.max(window_bytes);
             }
             let now = took(2, now);
-            scans = scanned(network, path, engine, steps)?.is_some();
+            scan_bytes = scanned(network, path, engine, steps)?.map(|scanned| scanned.bytes);
             let now = took(3, now);
             let Some(at_once) = from_targets(network, path, engine, 0..steps)? else { continue };
             let now = took(4, now);
@@ -88,8 +89,8 @@ pub fn timed(network: &Network, path: &Path, engine: &Arc<Engine>, window: usize
             in_turn,
             in_turn_bytes,
         });
-        let scan = scans.then_some(scan);
-        found.push(Timed { steps, inference, bptt, bytes, windows, window_bytes, scan, targets });
+        let scan = scan_bytes.map(|bytes| (scan, bytes));
+        found.push(Timed { steps, inference, inference_bytes, bptt, bytes, windows, window_bytes, scan, targets });
     }
     Ok(found)
 }

@@ -12,14 +12,21 @@
 //! # Ok::<(), elman_tasks::Error>(())
 //! ```
 //!
-//! [`Topology`] has layers and a second direction besides.
+//! [`Topology`] has layers of any cells, a second direction and what is fed back besides; [`Unrolled::narx`], [`Unrolled::tdnn`], [`Unrolled::rmlp`] and
+//! [`Unrolled::tree`] draw those networks of [`elman::network`] from their own configurations.
 
+mod dot;
+mod models;
+mod other;
 mod svg;
+mod tree;
+pub use other::Other;
+pub use tree::TreeCell;
 
 use crate::Error;
 use elman_core::CellSpec;
 use elman_run::nearest;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::str::FromStr;
 
 /// Which steps have an input and which an output.
@@ -107,8 +114,44 @@ struct Edge {
     to: usize,
     /// Such as the values that are carried.
     label: String,
+    way: Way,
+}
+
+/// What an edge is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The network as it is computed within a step and from state to state.
+    Plain,
     /// From weights.
-    shared: bool,
+    Shared,
+    /// From an output or target to a later step.
+    Fed,
+}
+
+/// What a step is given of the step before, besides its state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Feed {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Its target: teacher forcing. No gradient goes back along it.
+    Targets,
+    /// Its output: free running.
+    Outputs,
+}
+
+impl FromStr for Feed {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Feed, Error> {
+        match text {
+            "targets" => Ok(Feed::Targets),
+            "outputs" => Ok(Feed::Outputs),
+            _ => Err(Error::Usage(format!(
+                "--feed: unknown `{text}`; there are targets (teacher forcing) and outputs (free running)"
+            ))),
+        }
+    }
 }
 
 /// The most steps that are drawn one by one; of longer sequences the first and the last ones.
@@ -119,10 +162,8 @@ const ENDS: usize = 4;
 /// What is unrolled.
 #[derive(Clone, Copy, Debug)]
 pub struct Topology<'a> {
-    /// The cell of every layer.
-    pub cell: &'a CellSpec,
-    /// Layers on top of each other.
-    pub layers: usize,
+    /// The cell of each layer, from the input up.
+    pub cells: &'a [&'a CellSpec],
     /// Whether each layer also reads from the end to the beginning, with weights of its own.
     pub bidirectional: bool,
     /// Which steps have an input and which an output.
@@ -131,18 +172,18 @@ pub struct Topology<'a> {
     pub length: usize,
     /// Whether the target of a step is the input of the next, as in a language model.
     pub next_input: bool,
+    /// What a step is given of the step before. Where the target is the next input, it takes that input's place.
+    pub feed: Feed,
 }
 
 impl Topology<'_> {
     /// Refuses what cannot be drawn.
     fn check(&self) -> Result<(), Error> {
-        let Topology { length, layers, bidirectional, shape, .. } = *self;
+        let Topology { length, bidirectional, shape, feed, .. } = *self;
         if !(1..=MAX_LENGTH).contains(&length) {
             return Err(Error::Usage(format!("--length: it is {length}; it must be from 1 to {MAX_LENGTH}")));
         }
-        if !(1..=MAX_LAYERS).contains(&layers) {
-            return Err(Error::Usage(format!("--layers: from 1 to {MAX_LAYERS} can be drawn, not {layers}")));
-        }
+        check_layers(self.cells.len())?;
         if shape == Shape::OneToOne && length > 1 {
             return Err(Error::Usage(format!(
                 "--length: it is {length}, and one-to-one has one step; leave it out or take another --shape"
@@ -153,13 +194,31 @@ impl Topology<'_> {
                 "--bidirectional: it reads the whole input before it writes, and {shape} does not; take many-to-one or many-to-many"
             )));
         }
+        if feed != Feed::Nothing && matches!(shape, Shape::OneToOne | Shape::ManyToOne) {
+            return Err(Error::Usage(format!(
+                "--feed: {shape} has one output, and no step after it; take one-to-many, many-to-many or encoder-decoder"
+            )));
+        }
+        if feed != Feed::Nothing && bidirectional {
+            return Err(Error::Usage(
+                "--feed: a network that reads in both directions needs its whole input first; leave out one of the two"
+                    .into(),
+            ));
+        }
         Ok(())
     }
 
     fn title(&self) -> String {
-        let layers = if self.layers > 1 { format!(", {} layers", self.layers) } else { String::new() };
+        let mut names: Vec<&str> = self.cells.iter().map(|cell| cell.name).collect();
+        let layers = if names.len() > 1 { format!(", {} layers", names.len()) } else { String::new() };
+        names.dedup();
         let both = if self.bidirectional { ", in both directions" } else { "" };
-        format!("{} unrolled, {}{layers}{both}", self.cell.name, self.shape)
+        let fed = match self.feed {
+            Feed::Nothing => "",
+            Feed::Targets => ", targets fed back (teacher forcing)",
+            Feed::Outputs => ", outputs fed back (free running)",
+        };
+        format!("{} unrolled, {}{layers}{both}{fed}", names.join(" + "), self.shape)
     }
 
     fn steps(&self) -> usize {
@@ -199,14 +258,19 @@ impl Topology<'_> {
         }
     }
 
-    /// What goes up from a step; where two directions cross, there is no room for it.
-    fn upwards(&self, t: usize) -> String {
-        if self.bidirectional { String::new() } else { format!("{}_{t}", self.cell.output) }
+    /// Whether a step is given something of the step before it.
+    fn is_fed(&self, t: usize) -> bool {
+        self.feed != Feed::Nothing && t > 1 && self.writes(t - 1)
     }
 
-    /// The carried values of a step.
-    fn state(&self, t: usize) -> String {
-        self.cell.carry.iter().map(|name| format!("{name}_{t}")).collect::<Vec<_>>().join(", ")
+    /// What goes up from a step of a layer; where two directions cross, there is no room for it.
+    fn upwards(&self, layer: usize, t: usize) -> String {
+        if self.bidirectional { String::new() } else { format!("{}_{t}", self.cells[layer].output) }
+    }
+
+    /// The carried values of a step of a layer.
+    fn state(&self, layer: usize, t: usize) -> String {
+        self.cells[layer].carry.iter().map(|name| format!("{name}_{t}")).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -214,6 +278,17 @@ impl Topology<'_> {
 pub const MAX_LENGTH: usize = 1_000_000_000;
 /// More layers are no picture.
 pub const MAX_LAYERS: usize = 12;
+
+/// Refuses a number of layers that is no picture, before there are so many.
+///
+/// # Errors
+/// None, or more than [`MAX_LAYERS`].
+pub fn check_layers(layers: usize) -> Result<(), Error> {
+    match (1..=MAX_LAYERS).contains(&layers) {
+        true => Ok(()),
+        false => Err(Error::Usage(format!("--layers: from 1 to {MAX_LAYERS} can be drawn, not {layers}"))),
+    }
+}
 
 /// A network unrolled over time.
 #[derive(Clone, Debug)]
@@ -232,59 +307,87 @@ impl Unrolled {
     /// # Errors
     /// As [`Unrolled::network`].
     pub fn new(cell: &CellSpec, shape: Shape, length: usize) -> Result<Unrolled, Error> {
-        Unrolled::network(Topology { cell, layers: 1, bidirectional: false, shape, length, next_input: false })
+        let (cells, feed) = ([cell], Feed::Nothing);
+        Unrolled::network(Topology { cells: &cells, bidirectional: false, shape, length, next_input: false, feed })
     }
 
     /// A network. Above [`MAX_DRAWN`] steps the middle is one vertex.
     ///
     /// # Errors
     /// No step or layer, more than [`MAX_LAYERS`], more than one step for one to one, both directions where the output begins before the input
-    /// ends.
+    /// ends or something is fed back, something fed back where there is one output.
     pub fn network(network: Topology) -> Result<Unrolled, Error> {
         network.check()?;
         let mut graph = Unrolled { title: network.title(), vertices: Vec::new(), edges: Vec::new() };
         let drawn = network.drawn();
         // From the top: the whole loss, losses, outputs, then each layer's directions and weights; the inputs stand above the lowest weights.
         let directions = 1 + usize::from(network.bidirectional);
-        let row_of = |layer: usize| 3 + (network.layers - 1 - layer) * (directions + 1);
+        let layers = network.cells.len();
+        let row_of = |layer: usize| 3 + (layers - 1 - layer) * (directions + 1);
         let inputs = row_of(0) + directions;
         let mut below: Vec<Vec<usize>> = Vec::new();
         for (at, &step) in drawn.iter().enumerate() {
-            let input = step.filter(|&t| network.reads(t));
+            // After a gap nothing is there to be fed.
+            let instead = |t: usize| network.next_input && network.is_fed(t) && at > 0 && drawn[at - 1].is_some();
+            let label = step.and_then(|t| match network.reads(t) && !instead(t) {
+                true => Some(format!("x_{t}")),
+                // A decoder has nothing else to begin with.
+                false => (network.feed != Feed::Nothing && !network.reads(t) && t == network.length + 1)
+                    .then(|| "start".into()),
+            });
             below.push(
-                input
-                    .map(|t| graph.vertex(Kind::Given, format!("x_{t}"), (at + 1) as f64, inputs))
-                    .into_iter()
-                    .collect(),
+                label.map(|label| graph.vertex(Kind::Given, label, (at + 1) as f64, inputs)).into_iter().collect(),
             );
         }
-        let mut chains = Vec::new();
-        for layer in 0..network.layers {
+        let (mut chains, mut lowest): (Vec<Chain>, Chain) = Default::default();
+        for layer in 0..layers {
             let weights = if layer == 0 { inputs + 1 } else { row_of(layer) + directions };
             chains = (0..directions)
                 .map(|back| graph.chain(&network, &drawn, layer, back == 1, (row_of(layer) + back, weights), &below))
-                .collect::<Vec<Chain>>();
+                .collect();
             below = (0..drawn.len()).map(|at| chains.iter().map(|chain| chain[at]).collect()).collect();
+            if layer == 0 {
+                lowest = chains[0].clone();
+            }
         }
-        let mut losses = Vec::new();
-        for (at, t) in drawn.iter().enumerate().filter_map(|(at, t)| Some((at, t.filter(|&t| network.writes(t))?))) {
-            let column = (at + 1) as f64;
-            let output = graph.vertex(Kind::Output, format!("y_{t}"), column, 2);
+        let (mut losses, mut before) = (Vec::new(), None);
+        for (at, &step) in drawn.iter().enumerate() {
+            // What the step before has to give.
+            if let (Some(from), Some(t)) = (before.take(), step)
+                && network.is_fed(t)
+            {
+                graph.edge(from, lowest[at], String::new(), Way::Fed);
+            }
+            let Some(t) = step.filter(|&t| network.writes(t)) else { continue };
+            let output = graph.vertex(Kind::Output, format!("y_{t}"), (at + 1) as f64, 2);
             for (back, chain) in chains.iter().enumerate() {
                 // One output for all: the backward direction has read everything at the first step.
                 let (at, t) = if back == 1 && network.shape == Shape::ManyToOne { (0, 1) } else { (at, t) };
-                graph.edge(chain[at], output, network.upwards(t), false);
+                graph.edge(chain[at], output, network.upwards(layers - 1, t), Way::Plain);
             }
-            let loss = graph.vertex(Kind::Loss, format!("L_{t}"), column, 1);
-            graph.edge(output, loss, String::new(), false);
             let target = if network.next_input { format!("x_{}, target", t + 1) } else { format!("target {t}") };
-            let target = graph.vertex(Kind::Given, target, column + 0.42, 2);
-            graph.edge(target, loss, String::new(), false);
+            let (loss, target) = graph.loss(output, target, t);
+            before = Some(if network.feed == Feed::Targets { target } else { output });
             losses.push(loss);
         }
-        let total = graph.vertex(Kind::Loss, "L = Σ L_t".into(), (drawn.len() as f64 + 1.0) / 2.0, 0);
-        losses.into_iter().for_each(|loss| graph.edge(loss, total, String::new(), false));
+        graph.total(&losses, drawn.len());
         Ok(graph)
+    }
+
+    /// The loss of an output, and its target beside it.
+    fn loss(&mut self, output: usize, target: String, t: usize) -> (usize, usize) {
+        let column = self.vertices[output].column;
+        let loss = self.vertex(Kind::Loss, format!("L_{t}"), column, 1);
+        self.edge(output, loss, String::new(), Way::Plain);
+        let target = self.vertex(Kind::Given, target, column + 0.42, 2);
+        self.edge(target, loss, String::new(), Way::Plain);
+        (loss, target)
+    }
+
+    /// The whole loss, above the middle of so many columns.
+    fn total(&mut self, losses: &[usize], columns: usize) {
+        let total = self.vertex(Kind::Loss, "L = Σ L_t".into(), (columns as f64 + 1.0) / 2.0, 0);
+        losses.iter().for_each(|&loss| self.edge(loss, total, String::new(), Way::Plain));
     }
 
     /// One direction of a layer, fed by what stands `below` at each column.
@@ -297,7 +400,7 @@ impl Unrolled {
         (row, weights): (usize, usize),
         below: &[Vec<usize>],
     ) -> Chain {
-        let (layers, cell) = (network.layers, network.cell);
+        let (layers, cell) = (network.cells.len(), network.cells[layer]);
         let columns = drawn.len();
         let number = if layers > 1 { format!(" {}", layer + 1) } else { String::new() };
         let arrow = if back { " ←" } else { "" };
@@ -330,7 +433,7 @@ impl Unrolled {
         };
         let begin = if back { network.steps() + 1 } else { 0 };
         let edge_of = if back { columns as f64 + 1.5 } else { 0.0 };
-        let mut before = self.vertex(Kind::Given, network.state(begin), edge_of, row);
+        let mut before = self.vertex(Kind::Given, network.state(layer, begin), edge_of, row);
         let mut label = String::new();
         let mut chain = vec![0; columns];
         let order: Vec<usize> = if back { (0..columns).rev().collect() } else { (0..columns).collect() };
@@ -339,19 +442,19 @@ impl Unrolled {
                 Some(t) => {
                     let which = if layers > 1 { format!(", layer{number}") } else { String::new() };
                     let step = self.vertex(Kind::Step, format!("{} {t}{arrow}{which}", cell.name), place(at), row);
-                    self.edge(before, step, std::mem::replace(&mut label, network.state(t)), false);
+                    self.edge(before, step, std::mem::replace(&mut label, network.state(layer, t)), Way::Plain);
                     let set = sets[usize::from(t > network.length && sets.len() > 1)];
-                    self.edge(set, step, String::new(), true);
+                    self.edge(set, step, String::new(), Way::Shared);
                     for &from in &below[at] {
                         let from_layer = self.vertices[from].kind == Kind::Step;
-                        let carried = if from_layer { network.upwards(t) } else { String::new() };
-                        self.edge(from, step, carried, false);
+                        let carried = if from_layer { network.upwards(layer - 1, t) } else { String::new() };
+                        self.edge(from, step, carried, Way::Plain);
                     }
                     step
                 }
                 None => {
                     let gap = self.vertex(Kind::Gap, "…".into(), place(at), row);
-                    self.edge(before, gap, std::mem::take(&mut label), false);
+                    self.edge(before, gap, std::mem::take(&mut label), Way::Plain);
                     gap
                 }
             };
@@ -366,8 +469,8 @@ impl Unrolled {
         self.vertices.len() - 1
     }
 
-    fn edge(&mut self, from: usize, to: usize, label: String, shared: bool) {
-        self.edges.push(Edge { from, to, label, shared });
+    fn edge(&mut self, from: usize, to: usize, label: String, way: Way) {
+        self.edges.push(Edge { from, to, label, way });
     }
 
     /// How many vertices are named by this letter and a step, such as x_1, x_2.
@@ -378,35 +481,7 @@ impl Unrolled {
 
     /// In Graphviz' DOT language.
     pub fn dot(&self) -> String {
-        let quoted = |s: &str| format!("\"{}\"", s.replace('\\', "\\\\").replace('"', "\\\""));
-        let mut out = format!("digraph {} {{\n  rankdir=BT;\n", quoted(&self.title));
-        for (v, vertex) in self.vertices.iter().enumerate() {
-            let shape = match vertex.kind {
-                Kind::Given => "ellipse",
-                Kind::Weights => "ellipse, style=dashed",
-                Kind::Step => "box",
-                Kind::Output => "ellipse, style=filled, fillcolor=\"#dff0d8\"",
-                Kind::Loss => "circle",
-                Kind::Gap => "plaintext",
-            };
-            // Writing to a string does not fail.
-            let _ = writeln!(out, "  v{v} [label={}, shape={shape}];", quoted(&vertex.label));
-        }
-        for edge in &self.edges {
-            let label = if edge.label.is_empty() { String::new() } else { format!("label={}", quoted(&edge.label)) };
-            let style = if edge.shared { "style=dashed" } else { "" };
-            let marks: Vec<&str> = [label.as_str(), style].into_iter().filter(|m| !m.is_empty()).collect();
-            let marks = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
-            let _ = writeln!(out, "  v{} -> v{}{marks};", edge.from, edge.to);
-        }
-        let mut rows: Vec<usize> = self.vertices.iter().filter(|v| v.kind == Kind::Step).map(|v| v.row).collect();
-        rows.dedup();
-        for row in rows {
-            let steps: Vec<String> =
-                (0..self.vertices.len()).filter(|&v| self.vertices[v].row == row).map(|v| format!("v{v}")).collect();
-            let _ = writeln!(out, "  {{ rank=same; {} }}", steps.join("; "));
-        }
-        out + "}\n"
+        dot::draw(self)
     }
 
     /// As a picture that needs nothing else.

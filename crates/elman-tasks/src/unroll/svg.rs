@@ -1,6 +1,6 @@
 //! The unrolled graph as a picture: steps from left to right, losses above, inputs and weights below.
 
-use super::{Kind, Unrolled, Vertex};
+use super::{Kind, Unrolled, Vertex, Way};
 use crate::inspect::escaped;
 use std::fmt::Write;
 
@@ -11,6 +11,8 @@ const GAP: f64 = 14.0;
 const ROW: f64 = 88.0;
 const MARGIN: f64 = 70.0;
 const HEAD: f64 = 46.0;
+/// What is fed back.
+const FED: &str = "#b0578d";
 
 /// The distance of columns at which no box of a row covers its neighbour.
 fn column(graph: &Unrolled) -> f64 {
@@ -58,35 +60,61 @@ pub fn draw(graph: &Unrolled) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" \
          role=\"img\" font-family=\"DejaVu Sans, Arial, sans-serif\" font-size=\"14\">\n<title>{title}</title>\n<desc>{} vertices and {} \
          edges: steps of the cell from left to right, inputs below, outputs, targets and losses above, one set of weights for all \
-         steps that dashed lines lead to.</desc>\n\
+         steps that dashed lines lead to, and in colour what a step is given of the one before.</desc>\n\
          <defs><marker id=\"head\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\">\
-         <path d=\"M0 1 L10 5 L0 9 z\" fill=\"#444\"/></marker></defs>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
+         <path d=\"M0 1 L10 5 L0 9 z\" fill=\"#444\"/></marker><marker id=\"fed\" viewBox=\"0 0 10 10\" refX=\"9\" refY=\"5\" \
+         markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 1 L10 5 L0 9 z\" fill=\"{FED}\"/></marker></defs>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
          <text x=\"24\" y=\"28\" font-size=\"16\">{title}</text>\n",
         graph.vertices.len(),
         graph.edges.len()
     );
+    // Above all lines.
+    let mut labels = String::new();
     for edge in &graph.edges {
         let (from, to) = (&graph.vertices[edge.from], &graph.vertices[edge.to]);
         let ((x1, y1), (x2, y2)) = (border(from, to, column), border(to, from, column));
-        let dashed = if edge.shared { " stroke-dasharray=\"5 4\" stroke-opacity=\"0.6\"" } else { "" };
+        let (class, stroke, marks) = match edge.way {
+            Way::Plain => ("edge", "#444", ""),
+            Way::Shared => ("edge shared", "#444", " stroke-dasharray=\"5 4\" stroke-opacity=\"0.6\""),
+            Way::Fed => ("edge fed", FED, " stroke-width=\"1.4\""),
+        };
+        let head = if edge.way == Way::Fed { "fed" } else { "head" };
         // Writing to a string does not fail.
-        let _ = writeln!(
-            out,
-            "<line class=\"edge\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"#444\"{dashed} \
-             marker-end=\"url(#head)\"/>"
-        );
+        let _ = match edge.way == Way::Fed && to.row.abs_diff(from.row) > 1 {
+            // Down between two columns, where no box stands, and in from below.
+            true => {
+                let ((fx, fy), (tx, ty)) = (place(from, column), place(to, column));
+                let (lane, below) = (tx - column / 2.0, ty + ROW / 2.0);
+                let (fx, fy) = (fx + 6.0, fy + size(from).1);
+                writeln!(
+                    out,
+                    "<path class=\"{class}\" d=\"M{fx:.1} {fy:.1} L{lane:.1} {:.1} L{lane:.1} {below:.1} L{:.1} {:.1}\" fill=\"none\" \
+                     stroke=\"{stroke}\"{marks} marker-end=\"url(#{head})\"/>",
+                    fy + ROW / 7.0,
+                    tx - size(to).0 / 2.0,
+                    ty + size(to).1
+                )
+            }
+            false => writeln!(
+                out,
+                "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\" stroke=\"{stroke}\"{marks} \
+                 marker-end=\"url(#{head})\"/>"
+            ),
+        };
         if !edge.label.is_empty() {
             let (x, y, anchor) = match from.row == to.row {
                 true => ((x1 + x2) / 2.0, y1 - 6.0, "middle"),
                 false => (x1 + 6.0, (y1 + y2) / 2.0 + 4.0, "start"),
             };
             let _ = writeln!(
-                out,
-                "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" font-size=\"12\" fill=\"#444\">{}</text>",
+                labels,
+                "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" font-size=\"12\" fill=\"#444\" \
+                 stroke=\"#fff\" stroke-width=\"4\" paint-order=\"stroke\">{}</text>",
                 escaped(&edge.label)
             );
         }
     }
+    out += &labels;
     for vertex in &graph.vertices {
         let ((x, y), (w, h)) = (place(vertex, column), size(vertex));
         let (fill, round, dashed) = match vertex.kind {
