@@ -21,21 +21,21 @@ def sigmoid(a):
     return 1 / (1 + np.exp(-a))
 
 
-def lstm_peephole(w, x, h, c, mask):
+def lstm_peephole(w, x, h, c, mask, g=np.tanh, out=np.tanh):
     """Greff et al., "LSTM: a search space odyssey", section II-A (unnumbered); rows of the matrices in the order i, f, z, o."""
     x, recurrent = x * mask("0_x"), h * mask("0_h")
     Wi, Wf, Wz, Wo = np.split(w["weight_ih"], 4)
     Ri, Rf, Rz, Ro = np.split(w["weight_hh"], 4)
     bi, bf, bz, bo = np.split(w["bias_ih"], 4)
-    z = np.tanh(Wz @ x + Rz @ recurrent + bz)
+    z = g(Wz @ x + Rz @ recurrent + bz)
     i = sigmoid(Wi @ x + Ri @ recurrent + w["weight_pi"] * c + bi)
     f = sigmoid(Wf @ x + Rf @ recurrent + w["weight_pf"] * c + bf)
     c = z * i + c * f
     o = sigmoid(Wo @ x + Ro @ recurrent + w["weight_po"] * c + bo)
-    return {"h": np.tanh(c) * o, "c": c}
+    return {"h": out(c) * o, "c": c}
 
 
-def gru(w, x, h, mask):
+def gru(w, x, h, mask, a=np.tanh):
     """Chung et al. 2014, section 3.2: equation 5 for h; z, the candidate and r unnumbered. The reset gate before the product, z multiplies
     the candidate; rows r, z, n."""
     Wr, Wz, W = np.split(w["weight_ih"], 3)
@@ -43,14 +43,14 @@ def gru(w, x, h, mask):
     br, bz, b = np.split(w["bias_ih"], 3)
     r = sigmoid(Wr @ (x * mask("0_x")) + Ur @ (h * mask("0_h")) + br)
     z = sigmoid(Wz @ (x * mask("0_x")) + Uz @ (h * mask("0_h")) + bz)
-    candidate = np.tanh(W @ (x * mask("1_x")) + U @ (r * h * mask("1_rh")) + b)
+    candidate = a(W @ (x * mask("1_x")) + U @ (r * h * mask("1_rh")) + b)
     return {"h": (1 - z) * h + z * candidate}
 
 
-def jordan(w, x, y, mask):
+def jordan(w, x, y, mask, a=np.tanh, f=sigmoid):
     """Jordan 1986, "Serial order" (unnumbered here); first deck: h = tanh(W_h x + U_h y' + b_h), y = sigmoid(W_y h + b_y)."""
-    h = np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (y * mask("0_y")) + w["bias_ih"])
-    return {"y": sigmoid(w["weight_hr"] @ (h * mask("1_h")) + w["bias_hr"])}
+    h = a(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (y * mask("0_y")) + w["bias_ih"])
+    return {"y": f(w["weight_hr"] @ (h * mask("1_h")) + w["bias_hr"])}
 
 
 def layer_norm(a):
@@ -58,20 +58,20 @@ def layer_norm(a):
     return a / np.sqrt((a * a).mean() + 1e-5)
 
 
-def lstm_layer_norm(w, x, h, c, mask):
+def lstm_layer_norm(w, x, h, c, mask, block=np.tanh, out=np.tanh):
     """Ba, Kiros & Hinton 2016, equations 20 to 22, with statistics of each gate's own; rows i, f, g, o, x before h, then c."""
     gains = np.split(w["weight_ln"], 9)
     from_x = [gain * layer_norm(W @ (x * mask("0_x"))) for W, gain in zip(np.split(w["weight_ih"], 4), gains[:4])]
     from_h = [gain * layer_norm(U @ (h * mask("0_h"))) for U, gain in zip(np.split(w["weight_hh"], 4), gains[4:8])]
     i, f, g, o = (a + b + bias for a, b, bias in zip(from_x, from_h, np.split(w["bias_hh"], 4)))
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-    return {"h": sigmoid(o) * np.tanh(gains[8] * layer_norm(c) + w["bias_ln"]), "c": c}
+    c = sigmoid(f) * c + sigmoid(i) * block(g)
+    return {"h": sigmoid(o) * out(gains[8] * layer_norm(c) + w["bias_ln"]), "c": c}
 
 
-def leaky(w, x, h, mask):
+def leaky(w, x, h, mask, a=np.tanh):
     """Bengio et al. 2013, the section on leaky integration (unnumbered here): h = alpha h' + (1 - alpha) tanh(W x + U h' + b), alpha = sigmoid(leak)."""
     alpha = sigmoid(w["weight_leak"])
-    return {"h": alpha * h + (1 - alpha) * np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
+    return {"h": alpha * h + (1 - alpha) * a(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
 
 
 def elman_residual(w, x, h, mask):
@@ -162,11 +162,11 @@ def lstm_fgr(w, x, h, c, ig, fg, og, mask):
     return {"h": np.tanh(c) * o, "c": c, "ig": i, "fg": f, "og": o}
 
 
-def gru_minimal(w, x, h, mask):
+def gru_minimal(w, x, h, mask, a=np.tanh):
     """Third deck: u = sigmoid(W_u [c', x] + b_u), c~ = tanh(W_c [c', x] + b_c), c = u c~ + (1 - u) c'; rows u, c."""
     u, candidate = np.split(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"], 2)
     u = sigmoid(u)
-    return {"h": u * np.tanh(candidate) + (1 - u) * h}
+    return {"h": u * a(candidate) + (1 - u) * h}
 
 
 def mgu(w, x, h, mask):
@@ -213,8 +213,9 @@ def fed_back(gates):
                       "bias_ih": (gates * H,), "bias_hr": (P,)}
 
 
-def deep_shapes(shortcut, output):
-    return lambda i: {"weight_ih": (H, i), "weight_hh": ((2 + shortcut) * H, H), "bias_ih": (2 * H,)} | (
+def deep_shapes(shortcut, output, layers=2):
+    square = layers + max(output - 1, 0)
+    return lambda i: {"weight_ih": (H, i), "weight_hh": ((square + shortcut) * H, H), "bias_ih": (square * H,)} | (
         {"weight_hr": (P, H), "bias_hr": (P,)} if output else {})
 
 
@@ -232,29 +233,29 @@ def affine(w, x, s, y, mask):
     )
 
 
-def read_out(w, s, mask):
-    return np.tanh(w["weight_hr"] @ (s * mask) + w["bias_hr"])
+def read_out(w, s, mask, f=np.tanh):
+    return f(w["weight_hr"] @ (s * mask) + w["bias_hr"])
 
 
-def output_feedback(w, x, y, s, mask):
+def output_feedback(w, x, y, s, mask, a=np.tanh, f=np.tanh):
     """Fourth deck, equation 1: s = a(U x + V s' + W y' + b), y = f(s)."""
-    s = np.tanh(affine(w, x, s, y, mask))
-    return {"y": read_out(w, s, mask("1_s")), "s": s}
+    s = a(affine(w, x, s, y, mask))
+    return {"y": read_out(w, s, mask("1_s"), f), "s": s}
 
 
-def output_feedback_preprocessed(w, x, y, s, mask):
+def output_feedback_preprocessed(w, x, y, s, mask, a=np.tanh):
     """Fourth deck, "both input and output can be preprocessed": u = a(P x + p), v = a(R y' + r) in equation 1 for x and y'."""
     r, b = np.split(w["bias_hh"], 2)
-    u = np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["bias_ih"])
-    v = np.tanh(w["weight_hh"] @ (y * mask("0_y")) + r)
-    s = np.tanh(w["weight_uh"] @ (u * mask("1_u")) + w["weight_sh"] @ (s * mask("1_s")) + w["weight_vh"] @ (v * mask("1_v")) + b)
+    u = a(w["weight_ih"] @ (x * mask("0_x")) + w["bias_ih"])
+    v = a(w["weight_hh"] @ (y * mask("0_y")) + r)
+    s = a(w["weight_uh"] @ (u * mask("1_u")) + w["weight_sh"] @ (s * mask("1_s")) + w["weight_vh"] @ (v * mask("1_v")) + b)
     return {"y": read_out(w, s, mask("2_s")), "s": s}
 
 
-def residual(before, w, x, y, s, mask):
+def residual(before, w, x, y, s, mask, a=np.tanh):
     """Fourth deck, residual: r = U x + V s' + W y' + b; s = s' + a(r), or a(s' + r)."""
     r = affine(w, x, s, y, mask)
-    s = np.tanh(s + r) if before else s + np.tanh(r)
+    s = a(s + r) if before else s + a(r)
     return {"y": read_out(w, s, mask("1_s")), "s": s}
 
 
@@ -265,18 +266,18 @@ def residual_input_gate(w, x, y, s, mask):
     return {"y": read_out(w, s, mask("1_s")), "s": s}
 
 
-def residual_forget_gate(w, x, y, s, mask):
+def residual_forget_gate(w, x, y, s, mask, g=np.tanh):
     """Fourth deck, forget gate: s = f s' + i r; rows r, i, f."""
     r, i, f = np.split(affine(w, x, s, y, mask), 3)
     s = sigmoid(f) * s + sigmoid(i) * np.tanh(r)
-    return {"y": read_out(w, s, mask("1_s")), "s": s}
+    return {"y": read_out(w, s, mask("1_s"), g), "s": s}
 
 
-def residual_output_gate(w, x, y, s, mask):
+def residual_output_gate(w, x, y, s, mask, a=np.tanh):
     """Fourth deck, output gate: y = f(o a(s)), the gates still see s'; rows r, i, f, o."""
     r, i, f, o = np.split(affine(w, x, s, y, mask), 4)
-    s = sigmoid(f) * s + sigmoid(i) * np.tanh(r)
-    return {"y": read_out(w, sigmoid(o) * np.tanh(s), mask("1_m")), "s": s}
+    s = sigmoid(f) * s + sigmoid(i) * a(r)
+    return {"y": read_out(w, sigmoid(o) * a(s), mask("1_m")), "s": s}
 
 
 def lstm_output_feedback(w, x, y, m, s, mask):
@@ -288,10 +289,10 @@ def lstm_output_feedback(w, x, y, m, s, mask):
     return {"y": read_out(w, m, mask("1_m")), "m": m, "s": s}
 
 
-def state_space(w, x, y, s, mask):
+def state_space(w, x, y, s, mask, a=np.tanh):
     """First deck: x_n+1 = a(x_n, u_n), y_n = B x_n; its state is s here, its input x."""
     out = w["weight_hr"] @ (s * mask("0_s"))
-    return {"y": out, "s": np.tanh(w["weight_ih"] @ (x * mask("1_x")) + w["weight_hh"] @ (s * mask("1_s")) + w["bias_ih"])}
+    return {"y": out, "s": a(w["weight_ih"] @ (x * mask("1_x")) + w["weight_hh"] @ (s * mask("1_s")) + w["bias_ih"])}
 
 
 def elman_sigmoid(w, x, h, mask):
@@ -299,10 +300,13 @@ def elman_sigmoid(w, x, h, mask):
     return {"h": sigmoid(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
 
 
-def indrnn(w, x, h, mask):
+def relu(a):
+    return np.where(a.real > 0, a, 0)
+
+
+def indrnn(w, x, h, mask, a=relu):
     """Li et al. 2018, equation 2: h = relu(W x + u h' + b)."""
-    a = w["weight_ih"] @ (x * mask("0_x")) + w["weight_u"] * h + w["bias_ih"]
-    return {"h": np.where(a.real > 0, a, 0)}
+    return {"h": a(w["weight_ih"] @ (x * mask("0_x")) + w["weight_u"] * h + w["bias_ih"])}
 
 
 def gru_layer_norm(w, x, h, mask):
@@ -315,7 +319,7 @@ def gru_layer_norm(w, x, h, mask):
     return {"h": (1 - z) * h + z * np.tanh(xs[2] + r * hs[2])}
 
 
-def slstm(w, x, h, s, l, mask):
+def slstm(w, x, h, s, l, mask, block=np.tanh):
     """Beck et al. 2024, equations 8 to 14 (f = exp) and 15 to 17 (the stabiliser m); s = c / n, l = ln n + m; rows i, f, z, o."""
     pre = w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"]
     i, f, z, o = np.split(pre, 4)
@@ -323,7 +327,7 @@ def slstm(w, x, h, s, l, mask):
     c = s * n
     new_m = np.where((f + m).real > i.real, f + m, i)
     i, f = np.exp(i - new_m), np.exp(f + m - new_m)
-    c, n = f * c + i * np.tanh(z), f * n + i
+    c, n = f * c + i * block(z), f * n + i
     return {"h": sigmoid(o) * c / n, "s": c / n, "l": np.log(n) + new_m}
 
 
@@ -341,26 +345,33 @@ def lru(w, x, y, re, im, mask):
     return {"y": out, "re": re, "im": im}
 
 
-def second_order(w, x, h, mask):
+def second_order(w, x, h, mask, a=sigmoid):
     """Giles et al. 1992 (S_i = g(Σ_jk W_ijk S_j I_k), unnumbered here) with W_ijk = sum_r F_ir Q_rj P_rk: h = sigmoid(F (P x * Q h') + b); rows Q, F."""
     Q, F = np.split(w["weight_hh"], 2)
     m = (w["weight_ih"] @ (x * mask("0_x"))) * (Q @ (h * mask("0_h")))
-    return {"h": sigmoid(F @ (m * mask("1_m")) + w["bias_ih"])}
+    return {"h": a(F @ (m * mask("1_m")) + w["bias_ih"])}
 
 
-def leaky_fixed(w, x, h, mask):
-    """Jaeger et al. 2007, equation 6: h = alpha h' + (1 - alpha) tanh(W x + U h' + b), alpha = 0.9."""
-    return {"h": 0.9 * h + 0.1 * np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
+def leaky_fixed(w, x, h, mask, alpha=0.9):
+    """Jaeger et al. 2007, equation 6: h = alpha h' + (1 - alpha) tanh(W x + U h' + b)."""
+    return {"h": alpha * h + (1 - alpha) * np.tanh(w["weight_ih"] @ (x * mask("0_x")) + w["weight_hh"] @ (h * mask("0_h")) + w["bias_ih"])}
 
 
-def deep(shortcut, output, w, x, h, mask, y=None):
+def deep(shortcut, output, w, x, h, mask, y=None, layers=2, a=np.tanh, f=np.tanh):
     """Pascanu et al. 2014, figure 2, "deep transition RNN" and "deep output RNN" (unnumbered here): DT-RNN (b), DT(S)-RNN (b*), DOT-RNN (c) and
-    DOT(S)-RNN with one layer in the transition; rows u, h, shortcut."""
-    U, V, *S = np.split(w["weight_hh"], 2 + shortcut)
-    b, c = np.split(w["bias_ih"], 2)
-    u = np.tanh(w["weight_ih"] @ (x * mask("0_x")) + U @ (h * mask("0_h")) + b)
-    h = np.tanh(V @ (u * mask("1_u")) + sum(matrix @ (h * mask("1_h")) for matrix in S) + c)
-    return {"y": np.tanh(w["weight_hr"] @ (h * mask("2_h")) + w["bias_hr"]), "h": h} if output else {"h": h}
+    DOT(S)-RNN with `layers` layers in the transition and `output` in the output; rows u, ..., h, shortcut, those of the output but the last."""
+    U, *rest = np.split(w["weight_hh"], layers + shortcut + max(output - 1, 0))
+    V, S, Q = rest[: layers - 1], rest[layers - 1 :][:shortcut], rest[layers - 1 + shortcut :]
+    b, *c = np.split(w["bias_ih"], layers + len(Q))
+    u, old = a(w["weight_ih"] @ (x * mask("0_x")) + U @ (h * mask("0_h")) + b), h
+    for k, matrix in enumerate(V, 1):
+        more = sum(shortcut @ (old * mask(f"{k}_h")) for shortcut in S) if k == layers - 1 else 0
+        u = a(matrix @ (u * mask(f"{k}_u" if layers == 2 else f"{k}_u{k}")) + more + c[k - 1])
+    h = z = u
+    for k, matrix in enumerate(Q):
+        z = f(matrix @ (z * mask(f"{layers + k}_{f'z{k}' if k else 'h'}")) + c[layers - 1 + k])
+    last = f"{layers + len(Q)}_{f'z{len(Q)}' if Q else 'h'}"
+    return {"y": f(w["weight_hr"] @ (z * mask(last)) + w["bias_hr"]), "h": h} if output else {"h": h}
 
 
 # name: step, states with their widths, shapes of the parameters for an input width, widths of the masks (0: the input's).
@@ -505,7 +516,7 @@ def run(step, states, shared, inputs, layers, reverse, lengths, tokens):
     return results | {"output": x}
 
 
-def make(seed, step, states, shapes, masks, scale=0.8, keep=None):
+def make(seed, step, states, shapes, masks, scale=0.8, keep=None, cases=(*GRID, (1, False, True, "tokens"), (1, True, True, "masks"))):
     """`keep`: {state: probability} for a step with zoneout, which finds `keep_<state>` among the parameters, 1 or 0 for each step and
     row; in the case `means` the probability."""
     keep = keep or {}
@@ -516,7 +527,7 @@ def make(seed, step, states, shapes, masks, scale=0.8, keep=None):
     shared |= {f"keep_{s}_l{layer}": (draw.rng.uniform(0, 1, (T, B, states[s])) < 0.5) * 1.0 for layer in (0, 1) for s in keep}
     tensors = dict(shared)
     means = [(2, False, True, "means")] if keep else []
-    for layers, reverse, lengths, *extras in [*GRID, (1, False, True, "tokens"), (1, True, True, "masks"), *means]:
+    for layers, reverse, lengths, *extras in [*cases, *means]:
         tokens = "tokens" in extras
         case = case_name(layers, reverse, lengths, *extras)
         inputs = {

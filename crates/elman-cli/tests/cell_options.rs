@@ -75,7 +75,7 @@ fn wrong_options_are_told() {
     let place = Place::new();
     for (cell, words) in [
         ("lstm:zoneout=1.5", "zoneout is 1.5; it must be from 0 to below 1"),
-        ("gru:zoneout-cell=0.5", "`gru` has no option `zoneout-cell`; it has bias, zoneout"),
+        ("gru:zoneout-cell=0.5", "`gru` has no option `zoneout-cell`; it has activation, bias, zoneout"),
         ("lstm:", "options are written `name:option=value,option=value`"),
         ("ltsm:bias=off", "unknown cell `ltsm`; did you mean `lstm"),
     ] {

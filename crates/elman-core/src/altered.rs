@@ -2,7 +2,7 @@
 
 use crate::algebra::expression::record;
 use crate::algebra::{Expr, Real, lanes::Isa};
-use crate::cell::{Cell, CellSpec, Column, GateSpec, Pointwise, StageSpec};
+use crate::cell::{Cell, CellSpec, Column, GateSpec, Pointwise, StageSpec, Width};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -78,25 +78,45 @@ pub(crate) fn with_unit_ranges(cell: Arc<dyn Cell>, ranges: Vec<Option<(f64, f64
     altered(cell, CellSpec { stages: stages.leak(), ..*spec })
 }
 
-/// A cell of two stages, the second a layer from the first's value `u`, with `layers - 1` of these on top of each other.
-pub(crate) fn with_second_stage_repeated(cell: Arc<dyn Cell>, name: &str, doc: String, layers: usize) -> Arc<dyn Cell> {
+/// The same cell with another documentation.
+pub(crate) fn with_doc(cell: Arc<dyn Cell>, doc: String) -> Arc<dyn Cell> {
+    let spec = CellSpec { doc: doc.leak(), ..*cell.spec() };
+    altered(cell, spec)
+}
+
+/// Several layers on top of each other in place of stage `at`, which has one gate and writes one value. Those before the last are of the hidden width
+/// and see only the layer below, the last what the stage saw too. What they write is called `stem` and a number.
+pub(crate) fn with_stage_repeated(cell: Arc<dyn Cell>, at: usize, layers: usize, stem: &str) -> Arc<dyn Cell> {
     let spec = cell.spec();
-    let [first, second] = *spec.stages else { unreachable!("a cell of two stages") };
-    let between = |k: usize| -> &'static str { format!("{}{k}", first.writes[0]).leak() };
-    let one = |name: &'static str| -> &'static [&'static str] { vec![name].leak() };
-    let mut stages = vec![StageSpec { writes: one(between(1)), ..first }];
-    for k in 1..layers {
-        let gate = GateSpec {
-            name: format!("{}{k}", second.gates[0].name).leak(),
-            sources: one(between(k)),
-            ..second.gates[0]
-        };
-        let writes = if k + 1 == layers { second.writes } else { one(between(k + 1)) };
-        stages.push(StageSpec { gates: vec![gate].leak(), writes, ..second });
+    let numbered = |name: &str, k: usize| -> &'static str { format!("{name}{k}").leak() };
+    let last = spec.stages[at];
+    let gate = last.gates[0];
+    let first = gate.sources[0];
+    // Of a value between two layers, the ones to come go on with its number.
+    let is_between = !spec.carry.contains(&first);
+    let (mut below, skipped) = if is_between { (numbered(stem, 1), 1) } else { (first, 0) };
+    let (mut stages, mut within) = (Vec::new(), Vec::new());
+    for (k, stage) in spec.stages.iter().enumerate() {
+        if k == at {
+            for layer in 1..layers {
+                let gates = vec![GateSpec { name: numbered(gate.name, layer), sources: vec![below].leak(), ..gate }];
+                below = numbered(stem, layer + skipped);
+                let writes = vec![below].leak();
+                stages.push(StageSpec { width: Width::Hidden, gates: gates.leak(), writes, ..last });
+                within.push(at);
+            }
+            let sources: Vec<&str> = [below].into_iter().chain(gate.sources[1..].iter().copied()).collect();
+            let gates = vec![GateSpec { name: numbered(gate.name, layers), sources: sources.leak(), ..gate }];
+            stages.push(StageSpec { gates: gates.leak(), ..last });
+        } else if is_between && stage.writes == [first] {
+            stages.push(StageSpec { writes: vec![below].leak(), ..*stage });
+        } else {
+            stages.push(*stage);
+        }
+        within.push(k);
     }
-    let spec = CellSpec { name: name.to_string().leak(), doc: doc.leak(), stages: stages.leak(), ..*spec };
-    let stages = (0..layers).map(|k| k.min(1)).collect();
-    Arc::new(Altered { cell, spec: Box::leak(Box::new(spec)), stages })
+    let spec = Box::leak(Box::new(CellSpec { stages: stages.leak(), ..*spec }));
+    Arc::new(Altered { cell, spec, stages: within })
 }
 
 impl Cell for Altered {
@@ -105,11 +125,14 @@ impl Cell for Altered {
     }
     fn record(&self, stage: usize, args: &[Expr]) -> Vec<Expr> {
         let within = self.stages[stage];
-        let (own, inner) = (self.spec.stages[stage].writes, self.cell.spec().stages[within].writes);
+        let names = |stage: &StageSpec| -> Vec<&'static str> {
+            stage.gates.iter().map(|gate| gate.name).chain(stage.writes.iter().copied()).collect()
+        };
+        let (own, inner) = (names(&self.spec.stages[stage]), names(&self.cell.spec().stages[within]));
         if own == inner {
             return self.cell.record(within, args);
         }
-        // The same equations, what they write under the names of this stage.
+        // The same equations under the names of this stage.
         let recording = record(args.len(), |args| self.cell.record(within, args));
         let mut values: Vec<Expr> = Vec::with_capacity(recording.nodes.len());
         for node in &recording.nodes {
@@ -117,7 +140,7 @@ impl Cell for Altered {
             values.push(value);
         }
         for &(name, id) in &recording.names {
-            let name = inner.iter().position(|&write| write == name).map_or(name, |k| own[k]);
+            let name = inner.iter().position(|&known| known == name).map_or(name, |k| own[k]);
             values[id].named(name);
         }
         recording.outputs.iter().map(|&id| values[id]).collect()

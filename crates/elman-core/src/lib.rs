@@ -10,6 +10,7 @@ pub mod describe;
 pub mod engine;
 pub mod layer;
 mod mean_feeds;
+pub mod options;
 mod recorded_cell;
 pub mod testing;
 pub mod text_cell;

@@ -2,7 +2,7 @@
 //!
 //! `ELMAN_WRITE_DOCS=1 cargo test --release -p elman-core --test cells_table` brings the file up to date.
 
-use elman_core::{Layer, Sizes, cells};
+use elman_core::{Layer, Sizes, cells, options};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -15,6 +15,28 @@ This file is written by `crates/elman-core/tests/cells_table.rs`.
 | name | what it is | carried | parameters at I = H = P = 100 | source | equations and differences |
 | --- | --- | --- | --- | --- | --- |
 ";
+
+const OPTIONS: &str = "
+## Options
+
+They stand behind a cell's name wherever one is named, as in `--cell leaky-fixed:alpha=0.3,bias=off`; `elman cells` lists them too. Where a cell
+is not compiled with its activation (`elman`, `jordan`, `output-feedback` and `lstm-peephole` are), one that is given runs as a cell from a text does. `activation` is of
+every tanh of the hidden state: in `residual-output-gate` and `lstm-output-feedback` of what is let in and of what is let out.
+
+| option | of | values | without it | what | example |
+| --- | --- | --- | --- | --- | --- |
+";
+
+fn options_table() -> String {
+    let mut out = OPTIONS.to_string();
+    for option in options::OPTIONS {
+        let cell = cells::REGISTRY.iter().find(|cell| option.is_of(cell)).unwrap();
+        let example = format!("{}:{}", cell.name, option.example(cell.name).unwrap().given);
+        let values = [option.of(), option.values.words(), option.default.to_string(), option.meaning.to_string()];
+        writeln!(out, "| `{}` | {} | `{example}` |", option.name, values.join(" | ")).unwrap();
+    }
+    out
+}
 
 fn table() -> String {
     let mut out = HEAD.to_string();
@@ -29,7 +51,7 @@ fn table() -> String {
         let (summary, rest) = (one_line(summary), one_line(rest));
         writeln!(out, "| `{}` | {summary} | {carry} | {count} | {} | {rest} |", entry.name, spec.source).unwrap();
     }
-    out
+    out + &options_table()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Every registered cell, and the options that every cell has, against golden files: outputs, final states and all gradients, from
+//! Every registered cell, and every option of cells, against golden files: outputs, final states and all gradients, from
 //! PyTorch or from the papers' equations (see `golden/README.md` for the files' tensors).
 
 use elman_core::algebra::Element;
@@ -6,7 +6,7 @@ use elman_core::algebra::lanes::Isa;
 use elman_core::engine::Bf16Kernel;
 use elman_core::layer::Place;
 use elman_core::testing::{Fused, Problem, Reference, Runner, conditioning, has_kink, magnifies, runners};
-use elman_core::{Cell, Layer, Sizes, Zoneout, cells, without_bias};
+use elman_core::{Cell, Layer, Sizes, cells, options};
 use safetensors::{Dtype, SafeTensors};
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,19 +24,22 @@ const SINGLE: Rounded = Rounded { tolerance: 2e-6, unit: f32::EPSILON as f64, ro
 /// forward and once backward, in each of the two layers that most cases have.
 const BF16: Rounded = Rounded { tolerance: 8.0 / 256.0, unit: 1.0 / 256.0, roundings: 4.0 };
 
-fn registered(name: &str) -> Arc<dyn Cell> {
-    (cells::find(name).unwrap().make)()
+/// A cell that has a golden.
+struct Subject {
+    /// The file's name without ending.
+    name: String,
+    cell: Arc<dyn Cell>,
 }
 
-/// The files of `golden/options`, and the cell with the option that each is of.
-#[rustfmt::skip]
-const OPTIONS: &[cells::Entry] = &[
-    cells::Entry { name: "options/elman-bias-off", file: "elman", make: || without_bias(registered("elman")) },
-    cells::Entry { name: "options/lstm-bias-off", file: "lstm", make: || without_bias(registered("lstm")) },
-    cells::Entry { name: "options/gru-reset-after-bias-off", file: "gru_reset_after", make: || without_bias(registered("gru-reset-after")) },
-    cells::Entry { name: "options/lstm-zoneout", file: "lstm", make: || Zoneout { output: 0.25, others: 0.5 }.around(registered("lstm")).unwrap() },
-    cells::Entry { name: "options/gru-zoneout", file: "gru", make: || Zoneout { output: 0.25, others: 0.0 }.around(registered("gru")).unwrap() },
-];
+fn registered() -> Vec<Subject> {
+    cells::REGISTRY.iter().map(|entry| Subject { name: entry.name.to_string(), cell: (entry.make)() }).collect()
+}
+
+/// The examples of options that have a golden.
+fn with_options() -> Vec<Subject> {
+    let subject = |case: options::Case| Some(Subject { name: case.golden()?, cell: case.make() });
+    options::cases().into_iter().filter_map(subject).collect()
+}
 
 /// A golden file.
 struct Golden {
@@ -77,6 +80,22 @@ impl Golden {
     /// Names of the masks, all of the first layer.
     fn masks(&self) -> Vec<String> {
         self.tensors.keys().filter(|k| k.starts_with("mask_")).cloned().collect()
+    }
+
+    /// Where the file says between which numbers a parameter begins, it does.
+    fn check_ranges(&self, subject: &Subject) {
+        let layer = Layer::new(subject.cell.clone(), Sizes::new(2, 3)).unwrap();
+        for (name, want) in self.tensors.iter().filter_map(|(key, want)| Some((key.strip_prefix("range_")?, want))) {
+            let parameter = layer.parameters().iter().find(|p| p.name == format!("weight_{name}")).unwrap();
+            let (low, high) = layer.initial_range(parameter).unwrap_or_else(|| panic!("{}: no range", subject.name));
+            for (got, want) in [low, high].iter().zip(want) {
+                assert!(
+                    (got - want).abs() <= RTOL * want.abs(),
+                    "{}: {name} from {got}, expected {want}",
+                    subject.name
+                );
+            }
+        }
     }
 
     /// Names of the cases: what stands before the dots.
@@ -154,7 +173,7 @@ fn feeds(layer: &Layer) -> Vec<&'static str> {
 
 /// One layer of a case as a problem; `below` is the output of the layer under it.
 fn problem<F: Element>(
-    entry: &cells::Entry,
+    subject: &Subject,
     golden: &Golden,
     case: &Case,
     k: usize,
@@ -163,7 +182,7 @@ fn problem<F: Element>(
 ) -> Problem<F> {
     let [input, hidden, output] = golden.integers("sizes")[..] else { panic!("sizes") };
     let input = below.map_or(input, |b| b.layer.output_width());
-    let layer = Layer::new((entry.make)(), Sizes { input, hidden, output }).unwrap();
+    let layer = Layer::new(subject.cell.clone(), Sizes { input, hidden, output }).unwrap();
     let lengths = golden.integers("lengths");
     let steps = golden.get("ids").len() / lengths.len();
     let states = |prefix: &str, suffix: &str| -> Option<Vec<Vec<F>>> {
@@ -202,7 +221,7 @@ fn problem<F: Element>(
 
 /// Everything that a file has for a case, computed by an engine with every parameter moved by up to `part` of itself.
 fn outcome<F: Element>(
-    entry: &cells::Entry,
+    subject: &Subject,
     golden: &Golden,
     case: &Case,
     runner: &mut dyn Runner<F>,
@@ -215,7 +234,7 @@ fn outcome<F: Element>(
     let mut layers: Vec<Problem<F>> = Vec::new();
     let mut y: Option<Vec<F>> = None;
     for k in 0..case.layers {
-        let mut p = problem(entry, golden, case, k, layers.last(), y.as_deref());
+        let mut p = problem(subject, golden, case, k, layers.last(), y.as_deref());
         if part > 0.0 {
             p = p.nudged(part, seed);
         }
@@ -266,23 +285,24 @@ struct Rounded {
 
 /// Runs a case on an engine and compares everything that the file has for it; f64 to [`RTOL`].
 fn run_case<F: Element>(
-    entry: &cells::Entry,
+    subject: &Subject,
     golden: &Golden,
     case: &Case,
     runner: &mut dyn Runner<F>,
     rounded: &Rounded,
 ) {
-    let what = format!("{}, {}", entry.name, runner.name());
-    let layer = problem::<F>(entry, golden, case, 0, None, None).layer;
+    let what = format!("{}, {}", subject.name, runner.name());
+    let layer = problem::<F>(subject, golden, case, 0, None, None).layer;
     let (growth, magnifies) = (conditioning(&layer), magnifies(&layer));
-    let found = outcome(entry, golden, case, runner, (0.0, 0));
+    let found = outcome(subject, golden, case, runner, (0.0, 0));
     for (full, got) in &found {
         let want = golden.get(full);
         assert_eq!(got.len(), want.len(), "{what}: length of {full}");
         let largest = want.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
         let moved = LazyCell::new(|| {
-            let nudged =
-                |seed| outcome::<f64>(entry, golden, case, &mut Reference, (rounded.unit, seed)).remove(full).unwrap();
+            let nudged = |seed| {
+                outcome::<f64>(subject, golden, case, &mut Reference, (rounded.unit, seed)).remove(full).unwrap()
+            };
             (1..=5).flat_map(nudged).zip(want.iter().cycle()).fold(0.0, |m: f64, (a, w)| m.max((a - w).abs()))
         });
         for (i, (&g, &w)) in got.iter().zip(want).enumerate() {
@@ -301,51 +321,60 @@ fn run_case<F: Element>(
     assert!(unseen.is_empty(), "{what}: not compared: {unseen:?}");
 }
 
-fn check<F: Element>(entries: &[cells::Entry]) {
-    for entry in entries {
-        let golden = Golden::read(entry.name);
-        let cases = golden.cases();
-        for layers in ["1", "2"] {
-            for direction in ["forward", "reverse"] {
-                for lengths in ["", "-lengths"] {
-                    let case = format!("{layers}-{direction}{lengths}");
-                    assert!(cases.contains(&case), "the golden of `{}` has no case {case}", entry.name);
-                }
-            }
+/// Every engine on every case of these cells' goldens; each file has these cases.
+fn check<F: Element>(subjects: &[Subject], cases: &[String]) {
+    for subject in subjects {
+        let golden = Golden::read(&subject.name);
+        let there = golden.cases();
+        for case in cases {
+            assert!(there.contains(case), "the golden of `{}` has no case {case}", subject.name);
         }
+        golden.check_ranges(subject);
         for mut runner in runners::<F>() {
-            for case in &cases {
-                run_case(entry, &golden, &Case::parse(case), &mut *runner, &SINGLE);
+            for case in &there {
+                run_case(subject, &golden, &Case::parse(case), &mut *runner, &SINGLE);
             }
         }
     }
 }
 
+/// One layer and two, in both directions, with lengths and without.
+fn grid() -> Vec<String> {
+    let mut cases = Vec::new();
+    for layers in ["1", "2"] {
+        for direction in ["forward", "reverse"] {
+            cases.extend(["", "-lengths"].map(|lengths| format!("{layers}-{direction}{lengths}")));
+        }
+    }
+    cases
+}
+
 #[test]
 fn f64_engines_give_the_goldens() {
-    check::<f64>(cells::REGISTRY);
+    check::<f64>(&registered(), &grid());
 }
 
 #[test]
 fn f32_engines_give_the_goldens() {
-    check::<f32>(cells::REGISTRY);
+    check::<f32>(&registered(), &grid());
 }
 
 #[test]
 fn all_engines_give_the_goldens_of_options() {
-    check::<f64>(OPTIONS);
-    check::<f32>(OPTIONS);
+    let cases = ["1-forward".to_string(), "2-reverse-lengths".to_string()];
+    check::<f64>(&with_options(), &cases);
+    check::<f32>(&with_options(), &cases);
 }
 
 #[test]
 fn mixed_precision_gives_the_goldens() {
     // Near a kink rounding makes another gradient altogether: `tests/mixed.rs` has such a cell exactly.
-    for entry in cells::REGISTRY.iter().chain(OPTIONS).filter(|entry| !has_kink(&*(entry.make)())) {
-        let golden = Golden::read(entry.name);
+    for subject in registered().into_iter().chain(with_options()).filter(|subject| !has_kink(&*subject.cell)) {
+        let golden = Golden::read(&subject.name);
         for isa in Isa::available() {
             for case in golden.cases() {
                 let mut runner = Fused::in_bf16(isa, 1, Bf16Kernel::Plain);
-                run_case::<f32>(entry, &golden, &Case::parse(&case), &mut runner, &BF16);
+                run_case::<f32>(&subject, &golden, &Case::parse(&case), &mut runner, &BF16);
             }
         }
     }
@@ -368,7 +397,7 @@ fn nothing_is_left_out_of_the_registry() {
         assert!(cells::find(&name).is_some(), "golden/{name}.safetensors belongs to no registered cell");
     }
     let (mut there, mut named) = (stems("../../golden/options", ".safetensors"), Vec::new());
-    named.extend(OPTIONS.iter().map(|entry| entry.name.strip_prefix("options/").unwrap()));
+    named.extend(with_options().into_iter().map(|subject| subject.name.strip_prefix("options/").unwrap().to_string()));
     there.sort();
     named.sort();
     assert_eq!(there, named, "files of golden/options, and those that are compared");

@@ -94,10 +94,3 @@ fn its_gradients_are_exact() {
         }
     }
 }
-
-/// The number of levels is the logarithm of the number of steps.
-#[test]
-fn levels_are_the_logarithm() {
-    let scan = Scan::new(&layer("min-gru", Sizes::new(2, 3))).unwrap();
-    assert_eq!([1, 2, 3, 4, 5, 1024, 1025].map(|steps| scan.levels(steps)), [0, 1, 2, 2, 3, 10, 11]);
-}

@@ -1,19 +1,7 @@
 //! What stands for a cell in settings and files: a registered name, one with options, or the whole text of a cell of its own.
 //!
-//! Options stand behind the name: `lstm:zoneout=0.05,zoneout-cell=0.5`, `elman:activation=relu,bias=off`, `leaky-fixed:alpha=0.3`.
-//!
-//! | option | of | values |
-//! | --- | --- | --- |
-//! | `bias` | every cell | `off`: gates without biases; `on` |
-//! | `zoneout` | every cell | the probability with which a unit of the output keeps its value, see [`Zoneout`](elman_core::Zoneout) |
-//! | `zoneout-cell` | cells that carry more than their output | the same for the other carried values |
-//! | `activation` | `elman`, `jordan`, `output-feedback` | of the hidden state: one of [`Activation::ALL`](elman_core::algebra::Activation::ALL) |
-//! | `output-activation` | `jordan`, `output-feedback`, `lstm-peephole` | of the output, the same |
-//! | `input-activation` | `lstm-peephole` | of what the input gate lets in, the same |
-//! | `alpha` | `leaky-fixed` | the share that is kept, 0 to 1 |
-//! | `tau`, `dt` | `leaky-fixed` | the time constant that it has instead, at steps of dt (1): α = e^(-dt/tau) |
-//! | `alpha`, or `tau` and `dt` | `leaky` | the same before training, or two with dots between for units that begin in between: `tau=2..100` |
-//! | `layers` | `deep-transition` | layers from state to state, 2 to 8 |
+//! Options stand behind the name: `lstm:zoneout=0.05,zoneout-cell=0.5`, `elman:activation=relu,bias=off`, `leaky-fixed:alpha=0.3`. They are those of
+//! [`elman_core::options::OPTIONS`].
 //!
 //! A file of equations is read once; from then on its text goes wherever a name would go: into `config.toml`, into the model and the
 //! checkpoint. So a run needs the file no more, and one that goes on notices other equations.

@@ -1,10 +1,8 @@
 //! A registered cell with options: `elman:activation=relu`, `lstm:bias=off,zoneout=0.1`. The form needs no quotes in a shell.
 
 use crate::Error;
-use elman_core::algebra::Activation;
-use elman_core::cell::OptionError;
-use elman_core::cells::{DeepTransition, Elman, Jordan, Leaky, LeakyFixed, LstmPeephole, OutputFeedback};
-use elman_core::{Cell, Zoneout, cells, with_name, without_bias};
+use elman_core::options::{self, WrongOption};
+use elman_core::{Cell, cells};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -17,23 +15,13 @@ pub(crate) fn has_options(cell: &str) -> bool {
 /// The name and its options, each with its value, in the order given.
 type Parts<'a> = (&'a str, Vec<(&'a str, &'a str)>);
 
-fn wrong(cell: &str, what: impl Into<String>) -> Error {
-    Error::CellOption { cell: cell.into(), what: what.into() }
+fn split(given: &str) -> Result<Parts<'_>, Error> {
+    let (name, list) = given.split_once(':').ok_or_else(|| wrong(given, WrongOption::Form))?;
+    Ok((name.trim(), options::read(list).map_err(|error| wrong(given, error))?))
 }
 
-fn split(given: &str) -> Result<Parts<'_>, Error> {
-    let form = || wrong(given, "options are written `name:option=value,option=value`");
-    let (name, list) = given.split_once(':').ok_or_else(form)?;
-    let mut options: Vec<(&str, &str)> = Vec::new();
-    for option in list.split(',') {
-        let (key, value) = option.split_once('=').ok_or_else(form)?;
-        let (key, value) = (key.trim(), value.trim());
-        if options.iter().any(|(known, _)| *known == key) {
-            return Err(wrong(given, format!("`{key}` stands there twice")));
-        }
-        options.push((key, value));
-    }
-    Ok((name.trim(), options))
+fn wrong(cell: &str, what: WrongOption) -> Error {
+    Error::CellOption { cell: cell.into(), what }
 }
 
 /// The same without blanks, so that equal cells are equal texts.
@@ -51,127 +39,17 @@ pub(crate) fn make(given: &str) -> Result<Arc<dyn Cell>, Error> {
     if let Some(cell) = known.get(given) {
         return Ok(cell.clone());
     }
-    let cell = build(given)?;
+    let (name, list) = split(given)?;
+    let entry = cells::find(name).ok_or_else(|| crate::model::unknown_cell(name))?;
+    let cell = options::make(entry, &list).map_err(|error| wrong(given, error))?;
     known.insert(given.to_string(), cell.clone());
     Ok(cell)
-}
-
-/// Options that only some cells have.
-fn own_options(name: &str) -> &'static [&'static str] {
-    match name {
-        "elman" => &["activation"],
-        "jordan" | "output-feedback" => &["activation", "output-activation"],
-        "lstm-peephole" => &["input-activation", "output-activation"],
-        "leaky" | "leaky-fixed" => &["alpha", "tau", "dt"],
-        "deep-transition" => &["layers"],
-        _ => &[],
-    }
-}
-
-fn build(given: &str) -> Result<Arc<dyn Cell>, Error> {
-    let (name, options) = split(given)?;
-    let entry = cells::find(name).ok_or_else(|| crate::model::unknown_cell(name))?;
-    let mut cell = (entry.make)();
-    let several = cell.spec().carry.len() > 1;
-    let mut names = own_options(name).to_vec();
-    names.extend(["bias", "zoneout"]);
-    if several {
-        names.push("zoneout-cell");
-    }
-    if let Some((key, _)) = options.iter().find(|(key, _)| !names.contains(key)) {
-        return Err(wrong(given, format!("`{name}` has no option `{key}`; it has {}", names.join(", "))));
-    }
-    let text = |key: &str| options.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
-    let number = |key: &str| match text(key).map(str::parse::<f64>) {
-        None => Ok(None),
-        Some(Ok(number)) => Ok(Some(number)),
-        Some(Err(_)) => Err(wrong(given, format!("{key} is `{}`; it must be a number", text(key).unwrap_or("")))),
-    };
-    let activation = |key: &str, registered: Activation| {
-        let Some(asked) = text(key) else { return Ok(registered) };
-        Activation::ALL.iter().find(|(name, _)| *name == asked).map(|(_, activation)| *activation).ok_or_else(|| {
-            let names = Activation::ALL.map(|(name, _)| name).join(", ");
-            wrong(given, format!("{key} is `{asked}`; it must be one of {names}"))
-        })
-    };
-    // A number, or two with dots between.
-    let span = |key: &str| {
-        let Some(asked) = text(key) else { return Ok(None) };
-        let (first, last) = asked.split_once("..").unwrap_or((asked, asked));
-        match (first.parse::<f64>(), last.parse::<f64>()) {
-            (Ok(first), Ok(last)) => Ok(Some((first, last))),
-            _ => Err(wrong(given, format!("{key} is `{asked}`; it must be a number, or two as in 0.5..0.9"))),
-        }
-    };
-    let (tanh, sigmoid) = (Activation::Tanh, Activation::Sigmoid);
-    let range = |error: OptionError| wrong(given, error.to_string());
-    match name {
-        "elman" => cell = Arc::new(Elman { activation: activation("activation", tanh)? }),
-        "jordan" => {
-            let (hidden, output) = (activation("activation", tanh)?, activation("output-activation", sigmoid)?);
-            cell = Arc::new(Jordan { hidden, output });
-        }
-        "output-feedback" => {
-            let (hidden, output) = (activation("activation", tanh)?, activation("output-activation", tanh)?);
-            cell = Arc::new(OutputFeedback { hidden, output });
-        }
-        "lstm-peephole" => {
-            let (input, output) = (activation("input-activation", tanh)?, activation("output-activation", tanh)?);
-            cell = Arc::new(LstmPeephole { input, output });
-        }
-        "leaky" | "leaky-fixed" if text("alpha").is_some() && text("tau").is_some() => {
-            return Err(wrong(given, "alpha and tau are two ways to say the same; leave one out"));
-        }
-        "leaky" | "leaky-fixed" if text("dt").is_some() && text("tau").is_none() => {
-            return Err(wrong(given, "dt is the step beside which tau is measured; give tau too"));
-        }
-        "leaky-fixed" => {
-            if let Some(alpha) = number("alpha")? {
-                cell = Arc::new(LeakyFixed::with_share(alpha).map_err(range)?);
-            } else if let Some(tau) = number("tau")? {
-                cell = Arc::new(LeakyFixed::with_time_constant(number("dt")?.unwrap_or(1.0), tau).map_err(range)?);
-            }
-        }
-        "leaky" => {
-            if let Some((first, last)) = span("alpha")? {
-                cell = Leaky::with_shares(first, last).map_err(range)?;
-            } else if let Some((first, last)) = span("tau")? {
-                let dt = number("dt")?.unwrap_or(1.0);
-                cell = Leaky::with_time_constants(dt, first, last).map_err(range)?;
-            }
-        }
-        "deep-transition" => {
-            if let Some(layers) = text("layers") {
-                let whole = layers.parse().map_err(|_| {
-                    wrong(given, format!("layers is `{layers}`; it must be a whole number from 2 to 8"))
-                })?;
-                cell = DeepTransition::with_layers(whole).map_err(range)?;
-            }
-        }
-        _ => {}
-    }
-    match text("bias") {
-        None | Some("on") => {}
-        Some("off") => cell = without_bias(cell),
-        Some(other) => return Err(wrong(given, format!("bias is `{other}`; it must be on or off"))),
-    }
-    // By its own name from here on, in descriptions and files; zoneout names itself.
-    let named: Vec<String> = options
-        .iter()
-        .filter(|(key, value)| !key.starts_with("zoneout") && (*key, *value) != ("bias", "on"))
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    if !named.is_empty() {
-        cell = with_name(cell, &format!("{name}:{}", named.join(",")));
-    }
-    let zoneout = Zoneout { output: number("zoneout")?.unwrap_or(0.0), others: number("zoneout-cell")?.unwrap_or(0.0) };
-    zoneout.around(cell).map_err(range)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use elman_core::algebra::Dual;
+    use elman_core::algebra::{Activation, Dual};
     use elman_core::layer::{Layer, Role, Sizes};
     use elman_core::testing::{Problem, Reference, engines, gradient_check};
 
@@ -340,7 +218,10 @@ mod tests {
         }
         elman_core::testing::check_cell(make("deep-transition:layers=3").unwrap()).unwrap();
         let text = elman_core::describe::text(&deep, elman_core::describe::Notation::Elman).unwrap();
-        assert!(text.contains("u_{2,t} = tanh(") && text.contains("3 layers from state to state"), "{text}");
+        assert!(
+            text.contains("u_{2,t} = tanh(") && text.contains("`layers=3`, the layers from state to state"),
+            "{text}"
+        );
         assert_eq!(outputs(&text, &problem), y);
     }
 
@@ -373,7 +254,7 @@ mod tests {
             ),
             (
                 "gru:zoneout-cell=0.5",
-                "cell `gru:zoneout-cell=0.5`: `gru` has no option `zoneout-cell`; it has bias, zoneout",
+                "cell `gru:zoneout-cell=0.5`: `gru` has no option `zoneout-cell`; it has activation, bias, zoneout",
             ),
             (
                 "leaky:alpha=0.5..1",
@@ -392,7 +273,7 @@ mod tests {
             ("leaky-fixed:tau=0", "cell `leaky-fixed:tau=0`: tau is 0; it must be a positive number of seconds"),
             (
                 "deep-transition:layers=9",
-                "cell `deep-transition:layers=9`: layers is 9; it must be a whole number from 2 to 8",
+                "cell `deep-transition:layers=9`: layers is `9`; it must be a whole number from 2 to 8",
             ),
             ("gru:", "cell `gru:`: options are written `name:option=value,option=value`"),
             ("gru:bias=off,bias=on", "cell `gru:bias=off,bias=on`: `bias` stands there twice"),

@@ -59,7 +59,7 @@ pub enum Error {
         /// The cell as it was given.
         cell: String,
         /// What is wrong, and what would be right.
-        what: String,
+        what: elman_core::options::WrongOption,
     },
     /// The text of a cell that is none: `FILE:LINE:COLUMN: what; what to do`.
     #[error("{origin}:{source}")]

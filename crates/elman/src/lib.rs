@@ -21,7 +21,7 @@
 //! # let _ = gradients;
 //! ```
 
-pub use elman_core::engine::{Bf16Kernel, BudgetError, NoBf16, Recompute};
+pub use elman_core::engine::{Bf16Kernel, BudgetError, NoBf16, NotLinear, Recompute};
 pub use elman_core::{LayerError, Sizes, cells};
 
 mod flex;

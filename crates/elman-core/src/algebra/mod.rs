@@ -208,10 +208,13 @@ impl Activation {
     /// Applies the nonlinearity to a number that gets a name in the equations where they use it more than once.
     #[inline(always)]
     pub fn of_named<R: Real>(self, x: R, name: &'static str) -> R {
-        match self {
-            Activation::Softsign | Activation::LeakyRelu | Activation::Elu | Activation::Silu => self.of(x.named(name)),
-            _ => self.of(x),
-        }
+        if self.repeats() { self.of(x.named(name)) } else { self.of(x) }
+    }
+
+    /// Whether its formula uses the number more than once.
+    #[inline(always)]
+    pub(crate) fn repeats(self) -> bool {
+        matches!(self, Activation::Softsign | Activation::LeakyRelu | Activation::Elu | Activation::Silu)
     }
 
     /// Applies the nonlinearity.

@@ -1,7 +1,7 @@
 //! Deep transition.
 
-use crate::altered::with_second_stage_repeated;
-use crate::cell::{Cell, OptionError};
+use crate::cell::Cell;
+use crate::options::{self, WrongOption};
 use std::sync::Arc;
 
 crate::cell! {
@@ -37,22 +37,11 @@ impl DeepTransition {
     /// let layer = Layer::new(DeepTransition::with_layers(3)?, Sizes::new(4, 5)).unwrap();
     /// // W (5, 4), U, V, V2 (5, 5) and three biases.
     /// assert_eq!(layer.parameter_count(), 20 + 3 * 25 + 3 * 5);
-    /// assert!(DeepTransition::with_layers(1).unwrap_err().to_string().starts_with("layers is 1; it must be"));
-    /// # Ok::<(), elman_core::cell::OptionError>(())
+    /// assert_eq!(DeepTransition::with_layers(1).unwrap_err().to_string(), "layers is `1`; it must be a whole number from 2 to 8");
+    /// # Ok::<(), elman_core::options::WrongOption>(())
     /// ```
-    pub fn with_layers(layers: usize) -> Result<Arc<dyn Cell>, OptionError> {
-        match layers {
-            2 => Ok(Arc::new(DeepTransition {})),
-            3..=8 => {
-                let name = format!("deep-transition:layers={layers}");
-                let doc = format!(
-                    " A simple recurrent network with {layers} layers from state to state.\n\n With {} layers in between, the error passes \
-                     {layers} layers in a step, the fourth deck's factor l.\n",
-                    layers - 1
-                );
-                Ok(with_second_stage_repeated(Arc::new(DeepTransition {}), &name, doc, layers))
-            }
-            _ => Err(OptionError { option: "layers", value: layers as f64, range: "a whole number from 2 to 8" }),
-        }
+    pub fn with_layers(layers: usize) -> Result<Arc<dyn Cell>, WrongOption> {
+        let entry = super::find("deep-transition").expect("it is registered");
+        options::make(entry, &[("layers", &layers.to_string())])
     }
 }

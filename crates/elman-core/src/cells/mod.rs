@@ -92,6 +92,7 @@ pub use state_space::StateSpace;
 pub use unit_feedback::UnitFeedback;
 
 /// A line of the registry.
+#[derive(Debug)]
 pub struct Entry {
     /// The name on the command line and in model files.
     pub name: &'static str,

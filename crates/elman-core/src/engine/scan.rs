@@ -61,7 +61,7 @@ pub enum NotLinear {
 /// let (weight, bias) = ([0.5; 12], [0.0; 6]);
 /// let x: Vec<f64> = (0..2000).map(|i| f64::from(i % 7) - 3.0).collect();
 /// let out = scan.forward(&Engine::new(1), &[&weight, &bias], &Sequence::new(1000, 1, Input::Dense(&x)));
-/// assert_eq!((out.y.len(), scan.levels(1000)), (3000, 10));
+/// assert_eq!((out.y.len(), scan.levels(1000)), (3000, 9));
 ///
 /// let error = Scan::new(&layer("gru")).unwrap_err();
 /// assert!(error.to_string().starts_with("cell `gru` cannot be scanned: gate `r` multiplies a value of the step before"));
@@ -128,9 +128,10 @@ impl Scan {
         Ok(Scan { layer: layer.clone(), stage })
     }
 
-    /// The number of levels for T steps, each parallel over time: ⌈log2 T⌉.
+    /// The number of levels for T steps: ⌊log2 T⌋. On each there are two passes, parallel over time: pairs of steps are combined on the way up,
+    /// their states handed out on the way down. A backward pass has as many.
     pub fn levels(&self, steps: usize) -> u32 {
-        steps.max(1).next_power_of_two().trailing_zeros()
+        steps.max(1).ilog2()
     }
 
     /// Outputs and final states.

@@ -8,6 +8,8 @@ use crate::describe::SOURCE;
 
 /// The longest text that is read as a cell: far above any; a description of one is some kilobytes.
 pub const MAX_BYTES: usize = 1 << 18;
+/// The longest name; one with many options is long.
+const MAX_NAME: usize = 200;
 
 /// A line of Shapes.
 #[derive(Debug)]
@@ -74,7 +76,7 @@ pub(super) fn split(text: &str) -> Result<Sections, TextCellError> {
     let name = first.trim();
     // The last three are in the names of cells with options.
     let word = |c: char| c.is_alphanumeric() || "-_.:=,".contains(c);
-    if heading(name).is_some() || !name.chars().all(word) || name.chars().count() > 64 {
+    if heading(name).is_some() || !name.chars().all(word) || name.chars().count() > MAX_NAME {
         let line = name.chars().take(40).collect();
         return Err(At { line: number, column: 1 }.error(Problem::Name { line }));
     }

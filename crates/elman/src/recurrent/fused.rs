@@ -15,7 +15,7 @@ use burn::backend::flex::FlexTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Flex};
 use burn::tensor::{DType, Shape, Tensor};
 use elman_core::Layer;
-use elman_core::engine::{Gradients, Input as CoreInput, Mask, Output, Sequence};
+use elman_core::engine::{Gradients, Input as CoreInput, Mask, Output, Scan, Sequence};
 use elman_core::layer::Place;
 use std::sync::{Arc, Mutex};
 
@@ -43,6 +43,11 @@ struct Shared {
 }
 
 impl Shared {
+    /// The layer's scan, if it is to be scanned.
+    fn scan(&self) -> Option<Scan> {
+        self.call.scan.then(|| Scan::new(&self.layer).unwrap_or_else(|error| panic!("{error}")))
+    }
+
     /// The engine's view of the inputs: input or table, parameters, states, masks, feeds.
     fn view<'a, F: Number>(&'a self, inputs: &'a [FlexTensor]) -> (Vec<&'a [F]>, Sequence<'a, F>) {
         let mut rest = inputs.iter().map(slice::<F>);
@@ -127,9 +132,13 @@ fn run_in<F: Number>(runtime: &Arc<Runtime>, layer: &Arc<Layer>, call: LayerCall
     {
         let (params, sequence) = shared.view::<F>(&inputs);
         let (engine, recompute) = (runtime.engine(), shared.call.recompute);
-        engine
-            .forward_in_segments(layer, &params, &sequence, recompute, lease.workspace(), &mut out)
-            .unwrap_or_else(|error| panic!("{error}"));
+        if let Some(scan) = shared.scan() {
+            out = scan.forward(&engine, &params, &sequence);
+        } else {
+            engine
+                .forward_in_segments(layer, &params, &sequence, recompute, lease.workspace(), &mut out)
+                .unwrap_or_else(|error| panic!("{error}"));
+        }
     }
     let y = from_vec(out.y, &[steps, batch, layer.output_width()]);
     let states: Vec<FlexTensor> =
@@ -217,7 +226,12 @@ impl<F: Number, const N: usize> Backward<Flex, N> for Recurrence<F> {
             let (params, sequence) = shared.view::<F>(&inputs);
             let engine = shared.runtime.engine();
             let (y, d_y, d_state) = (slice(&y), slice(&d_y), d_state.as_deref());
-            engine.backward_in_segments(layer, &params, &sequence, lease.workspace(), y, d_y, d_state, &mut d);
+            match shared.scan() {
+                Some(scan) => d = scan.backward(&engine, &params, &sequence, d_y, d_state),
+                None => {
+                    engine.backward_in_segments(layer, &params, &sequence, lease.workspace(), y, d_y, d_state, &mut d)
+                }
+            }
         }
         let mut all: Vec<Vec<F>> = Vec::with_capacity(N);
         all.push(d.input);

@@ -10,7 +10,7 @@ use burn::module::{
     Content, Devices, Module, ModuleDisplay, ModuleDisplayDefault, ModuleMapper, ModuleVisitor, Param, ParamId,
 };
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use elman_core::engine::{Bf16Kernel, BudgetError, Extent, Recompute};
+use elman_core::engine::{Bf16Kernel, BudgetError, Extent, NotLinear, Recompute, Scan};
 use elman_core::layer::{Place, Role};
 use elman_core::{Cell, Layer, LayerError, Sizes};
 use std::sync::Arc;
@@ -33,6 +33,9 @@ pub enum Path {
     Fused,
     /// The cell's recorded equations as tensor operations, step by step.
     Portable,
+    /// The engine's parallel scan over time, forward and backward: log2 T levels in place of T steps, for cells whose step is linear in what it
+    /// carries (`min-gru`, `min-lstm`, `lru`, `unit-feedback`). Flex only; see [`Recurrent::with_scan`].
+    Scan,
 }
 
 /// The input of a sequence.
@@ -117,6 +120,7 @@ struct Call {
     lengths: Option<Arc<[usize]>>,
     reverse: bool,
     recompute: Recompute,
+    scan: bool,
 }
 
 /// Everything that one layer's pass needs.
@@ -316,6 +320,31 @@ impl Recurrent {
         self
     }
 
+    /// Runs by a parallel scan over time ([`Path::Scan`]), in training too: the same numbers and gradients within rounding, sums being taken in
+    /// another order. It keeps nothing for the backward pass, which makes the states again, and has no masks on sources; on several threads it is
+    /// for long sequences of few rows, where steps leave threads idle. Products are in the tensors' own precision.
+    ///
+    /// ```
+    /// use burn::tensor::{Device, Tensor};
+    /// use elman::{RecurrentConfig, Sizes, cells};
+    ///
+    /// let device = Device::flex().autodiff();
+    /// let layer = |cell| RecurrentConfig::new((cells::find(cell).unwrap().make)(), Sizes::new(3, 5)).init(1, &device).unwrap();
+    /// let x = Tensor::<3>::ones([1000, 1, 3], &device); // T = 1000: 9 levels
+    /// let (y, _) = layer("min-gru").with_scan().unwrap().forward(x.clone(), None);
+    /// y.clone().sum().backward();
+    /// let steps = layer("min-gru").forward(x, None).0;
+    /// assert!((y - steps).abs().max().into_scalar::<f32>() < 1e-5);
+    /// assert!(layer("gru").with_scan().unwrap_err().to_string().starts_with("cell `gru` cannot be scanned"));
+    /// ```
+    ///
+    /// # Errors
+    /// The cell's step is not linear in what it carries.
+    pub fn with_scan(self) -> Result<Self, NotLinear> {
+        self.layers.iter().try_for_each(|layer| Scan::new(layer).map(|_| ()))?;
+        Ok(self.with_path(Path::Scan))
+    }
+
     /// Uses this runtime instead of the process's.
     pub fn with_runtime(mut self, runtime: Arc<Runtime>) -> Self {
         self.runtime = Some(runtime);
@@ -392,8 +421,8 @@ impl Recurrent {
     /// Runs any input with options.
     ///
     /// # Panics
-    /// If a shape is not the layer's, a token is not below the table's rows, the path is [`Path::Fused`] off Flex, or a
-    /// [`Recompute::Budget`] is too small for the sequence ([`check_budget`](Recurrent::check_budget)), or a state is to be carried from
+    /// If a shape is not the layer's, a token is not below the table's rows, the path is [`Path::Fused`] or [`Path::Scan`] off Flex, a scan is
+    /// asked for a cell that has none or gets masks on sources, or a [`Recompute::Budget`] is too small for the sequence ([`check_budget`](Recurrent::check_budget)), or a state is to be carried from
     /// the middle of sequences that have lengths or are read backwards.
     pub fn run(&self, input: Input, state: Option<State>, mut options: Options) -> (Tensor<3>, State) {
         let device = match &input {
@@ -403,8 +432,8 @@ impl Recurrent {
         let fused = match self.path {
             Path::Auto => is_flex(&device),
             Path::Portable => false,
-            Path::Fused => {
-                assert!(is_flex(&device), "the fused path runs on Flex, and these tensors are on {device:?}");
+            Path::Fused | Path::Scan => {
+                assert!(is_flex(&device), "the engine's paths run on Flex, and these tensors are on {device:?}");
                 true
             }
         };
@@ -440,6 +469,7 @@ impl Recurrent {
                     lengths: options.lengths.clone(),
                     reverse: options.reverse,
                     recompute: self.layer_recompute(),
+                    scan: self.path == Path::Scan,
                 },
             };
             let part = |call: LayerCall| match fused {

@@ -168,6 +168,33 @@ fn tensor_operations_equal_the_engine_for_every_cell() {
     }
 }
 
+/// For every cell that can be scanned: values and gradients, with lengths, backwards, with tokens, in two layers.
+#[test]
+fn a_scan_is_the_steps_for_every_cell_that_has_one() {
+    let device = Device::flex().autodiff();
+    let mut scanned = Vec::new();
+    for entry in REGISTRY {
+        let sizes = Sizes { input: I, hidden: 5, output: 4 };
+        let config = RecurrentConfig { layers: 2, ..RecurrentConfig::new((entry.make)(), sizes) };
+        let module = doubled(config.init(3, &device).unwrap());
+        let Ok(scan) = module.clone().with_scan() else { continue };
+        scanned.push(entry.name);
+        for case in cases() {
+            let case = Case { masked: false, ..case };
+            compare(entry.name, &everything(&scan, &case, Path::Scan), &everything(&module, &case, Path::Fused));
+        }
+    }
+    assert_eq!(scanned, ["unit-feedback", "min-gru", "min-lstm", "lru"]);
+}
+
+#[test]
+#[should_panic(expected = "cell `gru` cannot be scanned")]
+fn a_scan_of_a_cell_that_has_none() {
+    let device = Device::flex().autodiff();
+    let config = RecurrentConfig::new((find("gru").unwrap().make)(), Sizes::new(I, 4));
+    config.init(1, &device).unwrap().with_path(Path::Scan).forward(Tensor::ones([T, B, I], &device), None);
+}
+
 #[test]
 fn gradients_through_burn_are_the_engines() {
     let device = Device::flex().autodiff();

@@ -4,8 +4,16 @@ use crate::algebra::Element;
 use crate::engine::Engine;
 use std::sync::Mutex;
 
+#[cfg(test)]
+thread_local! {
+    /// How often this thread has sent tasks to all threads: passes that wait for each other.
+    static PASSES: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 /// Does every task once, on all threads.
 pub(super) fn each<T: Send>(engine: &Engine, tasks: Vec<T>, work: impl Fn(T) + Sync) {
+    #[cfg(test)]
+    PASSES.set(PASSES.get() + 1);
     let slots: Vec<Mutex<Option<T>>> = tasks.into_iter().map(|task| Mutex::new(Some(task))).collect();
     engine.team.run(&|thread| {
         for slot in slots.iter().skip(thread).step_by(engine.threads()) {
@@ -65,4 +73,34 @@ pub(super) fn scan<F: Element>(engine: &Engine, maps: &mut [Vec<F>], c: usize, s
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Scan;
+    use crate::{Layer, Sizes, cells};
+
+    /// The passes that are run one after the other are two for each level, counted where they begin, and the states are those of steps.
+    #[test]
+    fn serial_passes_are_the_logarithm() {
+        let layer = Layer::new((cells::find("min-gru").unwrap().make)(), Sizes::new(1, 1)).unwrap();
+        let promised = Scan::new(&layer).unwrap();
+        let engine = Engine::new(2);
+        for steps in (1..40u32).chain([63, 64, 65, 1000, 1023, 1024, 1025, 4096]) {
+            let a: Vec<f64> = (0..steps).map(|t| f64::from(t % 7) / 8.0).collect();
+            let b: Vec<f64> = (0..steps).map(|t| f64::from(t % 5) - 2.0).collect();
+            let mut maps = vec![a.clone(), b.clone()];
+            let before = PASSES.get();
+            scan(&engine, &mut maps, 1, steps as usize, 1);
+            let passes = PASSES.get() - before;
+            assert_eq!(passes, 2 * steps.ilog2(), "T = {steps}");
+            assert_eq!(promised.levels(steps as usize), steps.ilog2(), "T = {steps}");
+            let mut h = 0.0;
+            for t in 0..steps as usize {
+                h = a[t] * h + b[t];
+                assert!((maps[1][t] - h).abs() < 1e-12, "T = {steps}, step {t}");
+            }
+        }
+    }
 }
