@@ -105,7 +105,8 @@ pub fn costs(network: &Network, steps: usize, window: usize) -> Vec<Cost> {
     let bptt = t * (forward + backward);
     let linear = network.layers().iter().all(|l| Scan::new(&l.layer).is_ok());
     let output_fed = feeds_back_its_output(network);
-    let levels = f((usize::BITS - steps.saturating_sub(1).leading_zeros()) as usize);
+    // Up and down through the levels of `Scan::levels`, forward and backward.
+    let passes = f(4 * steps.max(1).ilog2() as usize);
     let cost = |way, memory, operations, serial, growth, lecture, possible| Cost {
         way,
         memory,
@@ -124,7 +125,7 @@ pub fn costs(network: &Network, steps: usize, window: usize) -> Vec<Cost> {
         cost("RTRL", d * p + d * d + d, influence, t, ["1", "T", "T"], None, has_an_influence(network)),
         cost("output from targets, at once", t * a, bptt, 2.0, ["T", "T", "1"], from_targets, output_fed),
         cost("output from targets, in turn", a, bptt, 2.0 * t, ["1", "T", "T"], from_targets, output_fed),
-        cost("scan over time", t * (a + f(sizes.scanned)), bptt, 4.0 * levels, ["T", "T", "log T"], None, linear),
+        cost("scan over time", t * (a + f(sizes.scanned)), bptt, passes, ["T", "T", "log T"], None, linear),
     ]
 }
 
