@@ -131,7 +131,7 @@ fn costs_grow_as_the_fourth_decks_table_says() {
                 "1" => 1.0..1.0001,
                 "T" => 95.0..100.001,
                 // ⌊log2 10,000⌋ / ⌊log2 100⌋ = 13 / 6.
-                _ => 2.0..2.2,
+                _ => 2.1666..2.1667,
             };
             assert!(wanted.contains(ratio), "{} {growth}: {ratio}", long.way);
         }
