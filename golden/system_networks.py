@@ -175,6 +175,24 @@ def output_fed(seed, forced):
     return golden(p, list(p), function, draw)
 
 
+def output_fed_run(p, u, y, start, parallel):
+    """Jordan 1986 with a linear output as a model of a system (fourth deck, "special case"): h = tanh(W u_{t-d} + U y_{t-1} + b), y_t = V h + c.
+    y_{t-1} is measured or, in parallel after `start`, the network's own. Predictions from `start` on."""
+    w = {name: p[f"network.rnn.{name}_l0"] for name in ("weight_ih", "weight_hh", "bias_ih", "weight_hr", "bias_hr")}
+    past, predicted = list(y), []
+    for t in range(start, len(u)):
+        h = np.tanh(w["weight_ih"] @ u[t - DELAY] + w["weight_hh"] @ past[t - 1] + w["bias_ih"])
+        predicted.append(w["weight_hr"] @ h + w["bias_hr"])
+        if parallel:
+            past[t] = predicted[-1]
+    return predicted
+
+
+def output_fed_shapes(path, hidden):
+    shapes = {"weight_ih_l0": (hidden, M), "weight_hh_l0": (hidden, P), "bias_ih_l0": (hidden,), "weight_hr_l0": (P, hidden), "bias_hr_l0": (P,)}
+    return {f"{path}{name}": shape for name, shape in shapes.items()}
+
+
 def deep(seed, zero, lengths):
     """Pascanu et al. 2014, "How to construct deep recurrent neural networks", "deep input-to-hidden function", "deep hidden-to-output function"
     and "stack of hidden states" (unnumbered here): a perceptron before a GRU and an Elman layer, a perceptron after them; 3 internal steps for
@@ -208,6 +226,7 @@ def deep(seed, zero, lengths):
 
 NARX = (narx_run, perceptron_shapes("mlp", N_Y * P + N_U * M, 4, 5, P), max(N_Y, DELAY + N_U - 1))
 MODEL = (system_run, rmlp_shapes("network.", M + P, P, False), max(DELAY, 1))
+OUTPUT_FED = (output_fed_run, output_fed_shapes("network.rnn.", 5), max(DELAY, 1))
 FILES = {
     "narx-series-parallel": partial(system, 301, *NARX, False),
     "narx-parallel": partial(system, 302, *NARX, True),
@@ -216,6 +235,8 @@ FILES = {
     "rmlp-recurrent-output": partial(rmlp, 306, True),
     "output-fed": partial(output_fed, 307, True),
     "output-fed-free-run": partial(output_fed, 308, False),
+    "output-fed-system": partial(system, 311, *OUTPUT_FED, False),
+    "output-fed-system-parallel": partial(system, 312, *OUTPUT_FED, True),
     "deep": partial(deep, 309, False, LENGTHS),
     "deep-zero": partial(deep, 310, True, [T] * B),
 }

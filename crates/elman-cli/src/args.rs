@@ -70,6 +70,7 @@ Examples
   elman train word-lm --data texts                      a folder with *train*.txt, *valid*.txt, *test*.txt
   elman train word-lm --data ptb --preset zaremba-small a published recipe
   elman train char-lm --data book.txt --cell my.cell    equations of yours, as `elman describe` prints them
+  elman train plant --feed outputs                      a simulated system, the network's own outputs fed back
   printf hello > hello.txt
   elman train char-lm --data hello.txt --cell elman --hidden 3 --lr 0.1 --verbose"
 )]
@@ -102,12 +103,13 @@ pub struct Train {
     pub settings: SettingFlags,
 }
 
-/// Score a trained model: nats, bits and perplexity a character or word.
+/// Score a trained model: nats, bits and perplexity a character or word; errors one step ahead and in free run.
 #[derive(Args)]
 #[command(after_long_help = "\
 The text is read as one stream from the initial state; its first character or word is given, not
 predicted. Without --data it is the held-out part of the text that the run learnt from, and its test
-part if it has one.
+part if it has one. A model of a system (`plant`) predicts its held-out and test part one step ahead and in
+free run.
 
 Examples
   elman eval runs/char-lm-1

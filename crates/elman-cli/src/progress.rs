@@ -1,7 +1,7 @@
 //! What standard error shows of a run: a bar on a terminal, plain lines elsewhere.
 
 use elman_run::Score;
-use elman_tasks::{Observer, Plan};
+use elman_tasks::{Loss, Observer, Plan};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -54,11 +54,12 @@ impl Progress {
     }
 }
 
-/// A loss in nats and bits a character; in nats and perplexity a word.
-fn both(nats: f64, unit: &str) -> String {
-    match unit {
-        "word" => format!("{nats:.3} nats, perplexity {:.2} a word", nats.exp()),
-        _ => format!("{nats:.3} nats, {:.3} bits a {unit}", nats / std::f64::consts::LN_2),
+/// A loss in nats and bits a character; in nats and perplexity a word; or the mean square of an error.
+fn described(loss: f64, measure: Loss, unit: &str) -> String {
+    match (measure, unit) {
+        (Loss::Nats, "word") => format!("{loss:.3} nats, perplexity {:.2} a word", loss.exp()),
+        (Loss::Nats, _) => format!("{loss:.3} nats, {:.3} bits a {unit}", loss / std::f64::consts::LN_2),
+        (Loss::MeanSquare, _) => format!("mean square {loss:.3e} of the variance"),
     }
 }
 
@@ -74,9 +75,9 @@ impl Observer for Progress {
         self.open_bar(plan.first, plan.last, "[{bar:24}] step {pos}/{len}  {msg}  {eta} left");
     }
 
-    fn step(&mut self, step: u64, nats: f64) {
+    fn step(&mut self, step: u64, loss: f64) {
         let Some(plan) = self.plan else { return };
-        self.losses = (self.losses.0 + nats, self.losses.1 + 1);
+        self.losses = (self.losses.0 + loss, self.losses.1 + 1);
         if let Some(bar) = &self.bar {
             bar.set_position(step);
         }
@@ -87,7 +88,7 @@ impl Observer for Progress {
         let seconds = self.began.elapsed().as_secs_f64();
         let done = (step - plan.first) as f64;
         let (speed, unit) = (done * plan.tokens as f64 / seconds, plan.unit);
-        let loss = both(self.losses.0 / self.losses.1 as f64, unit);
+        let loss = described(self.losses.0 / self.losses.1 as f64, plan.loss, unit);
         match &self.bar {
             Some(bar) => bar.set_message(format!("{loss}, {speed:.0} {unit}s/s")),
             None => {
@@ -101,7 +102,7 @@ impl Observer for Progress {
 
     fn held_out(&mut self, step: u64, score: &Score) {
         let unit = self.plan.map_or("character", |plan| plan.unit);
-        self.say(&format!("step {step}, held-out: {}", both(score.nats, unit)));
+        self.say(&format!("step {step}, held-out: {}", described(score.nats, Loss::Nats, unit)));
     }
 
     fn sample(&mut self, step: u64, text: &str) {

@@ -31,6 +31,13 @@ fn default_text(setting: &Setting) -> String {
     text
 }
 
+/// The tasks that have a setting, where not all have.
+fn tasks_text(setting: &Setting) -> String {
+    let has = |task: &&elman_tasks::Task| task.settings.iter().any(|other| other.key == setting.key);
+    let names: Vec<&str> = REGISTRY.iter().filter(has).map(|task| task.name).collect();
+    if names.len() == REGISTRY.len() { String::new() } else { format!(" [tasks: {}]", names.join(", ")) }
+}
+
 fn is_switch(kind: Kind) -> bool {
     matches!(kind, Kind::Choice(names) if names() == ["off", "on"])
 }
@@ -49,7 +56,7 @@ fn value_name(kind: Kind) -> &'static str {
 impl Args for SettingFlags {
     fn augment_args(command: Command) -> Command {
         settings().into_iter().fold(command, |command, setting| {
-            let default = default_text(setting);
+            let (default, tasks) = (default_text(setting), tasks_text(setting));
             let alone = if is_switch(setting.kind) { "; alone, behind the task, it means on" } else { "" };
             let help = format!("{}{alone}", setting.help.trim_end_matches('.'));
             let arg = Arg::new(setting.key);
@@ -60,8 +67,8 @@ impl Args for SettingFlags {
                     .value_name(value_name(setting.kind))
                     .allow_negative_numbers(true)
                     .help_heading("Settings (also --set KEY=VALUE and in --config files)")
-                    .help(format!("{help} [default: {default}]"))
-                    .long_help(format!("{help}; {} [default: {default}]", setting.range())),
+                    .help(format!("{help} [default: {default}]{tasks}"))
+                    .long_help(format!("{help}; {} [default: {default}]{tasks}", setting.range())),
             )
         })
     }

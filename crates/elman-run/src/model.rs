@@ -227,7 +227,12 @@ impl Model {
             let what = format!("it has no `{key}`: it is not a model but another of Elman's files");
             metadata.get(key).ok_or(Error::Damaged { path: path.to_path_buf(), what })
         };
-        let (config, vocabulary) = (text(CONFIG_KEY)?, text(VOCABULARY_KEY)?);
+        let config = text(CONFIG_KEY)?;
+        if !metadata.contains_key(VOCABULARY_KEY) {
+            let what = "it is a model of numbers and has no characters or words; `elman eval` scores it".into();
+            return Err(Error::Config { what }.within(path));
+        }
+        let vocabulary = text(VOCABULARY_KEY)?;
         let model = || -> Result<Model, Error> {
             let config: ModelConfig =
                 serde_json::from_str(config).map_err(|error| Error::Config { what: error.to_string() })?;

@@ -11,7 +11,7 @@ pub struct Metric {
     pub step: u64,
     /// Times that all of the training text had been read before this step.
     pub epoch: u64,
-    /// Mean training loss since the line before, in nats a character or word.
+    /// Mean training loss since the line before: nats a character or word, or the mean square of an error beside the variance of what is predicted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<f64>,
     /// Largest norm of the gradient, before clipping, since the line before.
@@ -20,10 +20,13 @@ pub struct Metric {
     /// The learning rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
-    /// Nats a character or word on the beginning of the held-out part.
+    /// The same on the beginning of the held-out part; of numbers, one step ahead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out: Option<f64>,
-    /// Nats a character or word on all of it, after the last step.
+    /// The same of numbers in free run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_run: Option<f64>,
+    /// The same on all of the held-out part, after the last step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_out_whole: Option<f64>,
     /// The same on the test part, if there is one.
@@ -66,6 +69,7 @@ mod tests {
             gradient_norm: none,
             learning_rate: none,
             held_out: none,
+            free_run: none,
             held_out_whole: none,
             test: none,
         };

@@ -10,10 +10,21 @@ pub struct Plan {
     pub first: u64,
     /// The last step.
     pub last: u64,
-    /// Tokens learnt from in a step.
+    /// Tokens or samples learnt from in a step.
     pub tokens: usize,
-    /// What they are: `character` or `word`.
+    /// What they are: `character`, `word` or `sample`.
     pub unit: &'static str,
+    /// What the loss is.
+    pub loss: Loss,
+}
+
+/// What a loss measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Cross-entropy, in nats.
+    Nats,
+    /// The mean square of an error, beside the variance of what is predicted.
+    MeanSquare,
 }
 
 /// Watches a run. Every method does nothing unless it is written.
@@ -22,8 +33,8 @@ pub trait Observer {
     fn note(&mut self, _text: &str) {}
     /// Training begins.
     fn begin(&mut self, _plan: &Plan) {}
-    /// A step is done; its loss in nats.
-    fn step(&mut self, _step: u64, _nats: f64) {}
+    /// A step is done; its loss.
+    fn step(&mut self, _step: u64, _loss: f64) {}
     /// The held-out part was scored.
     fn held_out(&mut self, _step: u64, _score: &Score) {}
     /// The model wrote this.

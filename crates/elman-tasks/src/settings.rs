@@ -133,6 +133,29 @@ impl Setting {
     }
 }
 
+/// One that a resumed run may change.
+pub const fn setting(key: &'static str, kind: Kind, default: Default, help: &'static str) -> Setting {
+    Setting { key, kind, default, resume: Resume::Free, help }
+}
+
+/// One whose change would make another network, or other data.
+pub const fn fixed(key: &'static str, kind: Kind, default: Default, help: &'static str) -> Setting {
+    Setting { key, kind, default, resume: Resume::Fixed, help }
+}
+
+/// Above 0.
+pub const POSITIVE: Kind = Kind::Number(|x| x > 0.0 && x.is_finite(), "above 0");
+/// A share that is not all.
+pub const FRACTION: Kind = Kind::Number(|x| (0.0..1.0).contains(&x), "from 0 to below 1");
+/// From 0.
+pub const NOT_NEGATIVE: Kind = Kind::Number(|x| x >= 0.0 && x.is_finite(), "from 0");
+/// A width.
+pub const SIZE: Kind = Kind::Integer(1, 65_536);
+/// How many; at least one.
+pub const COUNT: Kind = Kind::Integer(1, MAX);
+/// How often; 0 is never.
+pub const EVERY: Kind = Kind::Integer(0, MAX);
+
 /// A value that was checked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -322,7 +345,7 @@ impl Settings {
         let quoted = |text: &str| toml::Value::String(text.into()).to_string();
         let mut out = format!(
             "# Every setting of this run. `elman train {task} --config FILE` trains with them again.\n\
-             task = {}\nversion = {}\nfingerprint = {}  # of the text: bytes and hash\n\
+             task = {}\nversion = {}\nfingerprint = {}  # of the data: bytes and hash\n\
              precision-ran = {}  # what the machine made of `precision`\n",
             quoted(task),
             quoted(env!("CARGO_PKG_VERSION")),

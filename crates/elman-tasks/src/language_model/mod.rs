@@ -7,7 +7,6 @@ use crate::tasks::{Evaluation, Report, Start};
 use crate::{Error, Observer};
 
 pub mod algorithm;
-mod checkpoint;
 mod eval;
 mod idle;
 pub mod initial;

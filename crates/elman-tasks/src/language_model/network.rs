@@ -2,11 +2,12 @@
 
 use super::{algorithm, initial, regularisation};
 use crate::Error;
+use crate::optimisation::{rule, schedule};
 use crate::settings::Settings;
 use burn::tensor::Device;
 use elman::init::uniform_all;
 use elman::network::{LanguageModel, LanguageModelConfig};
-use elman::train::{Constraint, ConstraintError, Constraints, Optimiser, Rule, Schedule, Trainer};
+use elman::train::{Constraint, ConstraintError, Constraints, Optimiser, Trainer};
 use elman::{Bf16Kernel, Recompute, Runtime};
 use elman_run::{Model, ModelConfig, Tensor, Vocabulary};
 
@@ -130,32 +131,6 @@ pub fn check_budget(trainer: &Trainer<LanguageModel>, batch: usize, steps: usize
         .map_err(|error| Error::Usage(format!("recompute: {error}; give more, or lower `batch`, `hidden` or `layers`")))
 }
 
-fn rule(settings: &Settings) -> Rule {
-    let given = settings.number("momentum");
-    match settings.text("optimiser") {
-        "sgd" => Rule::Sgd { momentum: given },
-        "rmsprop" => match Rule::RMS_PROP {
-            Rule::RmsProp { alpha, epsilon, .. } => Rule::RmsProp { alpha, momentum: given, epsilon },
-            other => other,
-        },
-        _ => Rule::ADAM,
-    }
-}
-
-fn schedule(settings: &Settings, epoch: u64) -> Schedule {
-    let steps = settings.integer(if settings.get("schedule-steps").is_some() { "schedule-steps" } else { "steps" });
-    let gamma = settings.number("gamma");
-    match settings.text("schedule") {
-        "warmup" => Schedule::Warmup { steps },
-        "step" => Schedule::Step { every: steps, gamma },
-        "epochs" => {
-            Schedule::HoldThenStep { hold: settings.integer("hold-epochs").saturating_mul(epoch), every: epoch, gamma }
-        }
-        "cosine" => Schedule::Cosine { steps, floor: gamma },
-        _ => Schedule::Constant,
-    }
-}
-
 /// What `model` was before its first step: every parameter is drawn from the seed by its name.
 ///
 /// # Errors
@@ -186,23 +161,6 @@ mod tests {
         settings.set("steps", "70", "").unwrap();
         settings.complete();
         settings
-    }
-
-    #[test]
-    fn rules_and_schedules_are_those_of_the_settings() {
-        assert_eq!(rule(&settings(&[])), Rule::ADAM);
-        assert_eq!(rule(&settings(&[("optimiser", "sgd"), ("momentum", "0.5")])), Rule::Sgd { momentum: 0.5 });
-        assert_eq!(
-            rule(&settings(&[("optimiser", "rmsprop"), ("momentum", "0.5")])),
-            Rule::RmsProp { alpha: 0.99, momentum: 0.5, epsilon: 1e-8 }
-        );
-        assert_eq!(schedule(&settings(&[]), 5), Schedule::Constant);
-        assert_eq!(schedule(&settings(&[("schedule", "warmup")]), 5), Schedule::Warmup { steps: 70 });
-        let step = settings(&[("schedule", "step"), ("schedule-steps", "9"), ("gamma", "0.25")]);
-        assert_eq!(schedule(&step, 5), Schedule::Step { every: 9, gamma: 0.25 });
-        assert_eq!(schedule(&settings(&[("schedule", "cosine")]), 5), Schedule::Cosine { steps: 70, floor: 0.1 });
-        let epochs = settings(&[("schedule", "epochs"), ("hold-epochs", "4"), ("gamma", "0.5")]);
-        assert_eq!(schedule(&epochs, 5), Schedule::HoldThenStep { hold: 20, every: 5, gamma: 0.5 });
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! From settings to what is dropped, punished, added and clipped while training.
 
 use crate::Error;
+use crate::optimisation::threshold;
 use crate::settings::{Kind, Settings};
 use elman::network::{Forcing, LanguageModel};
 use elman::regularisation::Regularisation;
@@ -20,17 +21,6 @@ pub const PARTS: Kind = Kind::Text(
     |text| text.split(',').all(|part| !part.trim().is_empty()),
     "`off`, or parts of names with commas between",
 );
-
-/// `clip`.
-pub const CLIP: Kind = Kind::Text(|text| threshold(text).is_some(), "`off` or a number above 0");
-
-/// None: no such text; none within: off.
-fn threshold(text: &str) -> Option<Option<f64>> {
-    if text == "off" {
-        return Some(None);
-    }
-    text.parse().ok().filter(|clip: &f64| *clip > 0.0 && clip.is_finite()).map(Some)
-}
 
 fn forcing(text: &str) -> Option<Forcing> {
     let (name, numbers) = text.split_once(':').unwrap_or((text, ""));
@@ -114,15 +104,6 @@ mod tests {
         assert_eq!(forcing("inverse-sigmoid:300"), Forcing::inverse_sigmoid(300.0).ok());
         for wrong in ["", "on", "linear", "linear:1:2", "linear:2:0:0", "exponential:1", "inverse-sigmoid:x", "off:1"] {
             assert_eq!(forcing(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn thresholds_are_read() {
-        assert_eq!(threshold("off"), Some(None));
-        assert_eq!(threshold("0.25"), Some(Some(0.25)));
-        for wrong in ["0", "-1", "inf", "NaN", "on", ""] {
-            assert_eq!(threshold(wrong), None, "{wrong}");
         }
     }
 

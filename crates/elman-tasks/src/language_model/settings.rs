@@ -1,30 +1,11 @@
 //! The settings that tasks of language models share.
 
-use crate::settings::Resume::{Fixed, Free};
-use crate::settings::{Default, Kind, MAX, Setting};
+use crate::settings::Kind;
 
-/// One that a resumed run may change.
-pub const fn setting(key: &'static str, kind: Kind, default: Default, help: &'static str) -> Setting {
-    Setting { key, kind, default, resume: Free, help }
-}
-
-/// One whose change would make another network, or other data.
-pub const fn fixed(key: &'static str, kind: Kind, default: Default, help: &'static str) -> Setting {
-    Setting { key, kind, default, resume: Fixed, help }
-}
-
-pub const POSITIVE: Kind = Kind::Number(|x| x > 0.0 && x.is_finite(), "above 0");
-pub const FRACTION: Kind = Kind::Number(|x| (0.0..1.0).contains(&x), "from 0 to below 1");
-pub const NOT_NEGATIVE: Kind = Kind::Number(|x| x >= 0.0 && x.is_finite(), "from 0");
-pub const SIZE: Kind = Kind::Integer(1, 65_536);
-pub const COUNT: Kind = Kind::Integer(1, MAX);
 pub const RECOMPUTE: Kind = Kind::Text(
     |text| text.parse::<elman::Recompute>().is_ok(),
     "`off`, a number of steps from 1, or a budget of memory such as `64MB` (kB, MB, GB, KiB, MiB, GiB)",
 );
-/// How often; 0 is never.
-pub const EVERY: Kind = Kind::Integer(0, MAX);
-
 /// The list of settings of a task whose tokens are `token`s: `own` ones first, then the shared ones with the task's defaults; where a default
 /// is a pair, the second is that for the text in the program.
 macro_rules! language_model_settings {
@@ -36,9 +17,10 @@ macro_rules! language_model_settings {
         sample_every: ($sample_every:literal, $sample_every_embedded:literal), sample_length: $sample_length:literal $(,)?
     ) => {{
         use $crate::language_model::{algorithm, initial, regularisation};
-        use $crate::language_model::settings::{COUNT, EVERY, FRACTION, NOT_NEGATIVE, POSITIVE, RECOMPUTE, SIZE, fixed, setting};
+        use $crate::language_model::settings::RECOMPUTE;
+        use $crate::optimisation::CLIP;
         use $crate::settings::Default::{Auto, Is, Same};
-        use $crate::settings::{Kind, MAX, Setting};
+        use $crate::settings::{COUNT, EVERY, FRACTION, Kind, MAX, NOT_NEGATIVE, POSITIVE, SIZE, Setting, fixed, setting};
         const LIST: &[Setting] = &[
             $($own,)*
             fixed("cell", Kind::Cell(initial::cell_names, initial::preset), Is("lstm"),
@@ -115,7 +97,7 @@ macro_rules! language_model_settings {
             setting("find-lr", Kind::Choice(|| vec!["off", "on"]), Is("off"),
                 "Whether a sweep of learning rates comes before the first step (Smith 2017): it draws plots/lr.svg and suggests one; training then goes \
                  on with `lr` as it is."),
-            setting("clip", regularisation::CLIP, Is("5"),
+            setting("clip", CLIP, Is("5"),
                 "Largest norm of the gradient; a longer one is scaled down to it; off leaves all as they are."),
             setting("clip-by", Kind::Choice(|| vec!["norm", "value", "squared-norm"]), Is("norm"),
                 "What `clip` limits: the norm over all parameters, each element by itself, or the squared norm as in a lecture's code, which makes \

@@ -1,18 +1,19 @@
 //! The way of a text through training: windows, steps, measurements, checkpoints, the final score.
 
-use super::checkpoint::{self, Progress};
 use super::eval::{add, describe, score};
 use super::material::{self, Material};
 use super::watch::Watch;
 use super::{LanguageModelTask, idle, network, precision, vectors};
+use crate::checkpoint::{self, Progress};
 use crate::events::EventFile;
 use crate::log_file::LogFile;
 use crate::metrics::Metric;
 use crate::observer::asked;
 use crate::plot::{self, Curve};
-use crate::settings::{Kind, Resume, Settings};
+use crate::settings::{Kind, Settings};
+use crate::stopping::{check_resumed, diverged, interrupted};
 use crate::tasks::{Report, Start};
-use crate::{Error, Observer, Plan, RunDir};
+use crate::{Error, Loss, Observer, Plan, RunDir};
 use elman::network::LanguageModel;
 use elman::train::{Overlapping, RateFinder, TrainError, Trainer, Truncation};
 use elman_core::engine::Engine;
@@ -43,7 +44,7 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
     (model_task.decide)(&mut settings, &material);
     if let Some((dir, former)) = &resume {
         let open = crate::tasks::open(dir.path(), stop)?.1.fingerprint;
-        may_resume(&settings, former, dir, &open, &material, observer)?;
+        check_resumed(&settings, former, dir, observer, || check_text(dir, &open, &material))?;
     }
 
     let vocabulary = material.corpus.vocabulary.len();
@@ -66,7 +67,7 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
     let (dir, progress) = match resume {
         None => (RunDir::create(&out)?, Progress::new()),
         Some((dir, _)) if dir.checkpoint().exists() => {
-            let progress = checkpoint::load(&dir.checkpoint(), &config, &mut trainer, &mut source)?;
+            let progress = checkpoint::load(&dir.checkpoint(), task.name, &config, &mut trainer, &mut source)?;
             observer.note(&format!("{}: going on after step {}", dir.path().display(), trainer.step_count()));
             (dir, progress)
         }
@@ -106,7 +107,7 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
         run.find_rate()?;
     }
     let (tokens, unit) = (run.material().tokens_in_a_step(), run.unit());
-    run.observer.begin(&Plan { first, last: last.max(first), tokens, unit });
+    run.observer.begin(&Plan { first, last: last.max(first), tokens, unit, loss: Loss::Nats });
     let mut saved = None;
     while run.trainer.step_count() < last {
         if asked(stop) {
@@ -142,38 +143,19 @@ fn threads(settings: &Settings) -> usize {
     }
 }
 
-/// Refuses what would not be the same run; tells what is free to change.
-fn may_resume(
-    settings: &Settings,
-    former: &Settings,
-    dir: &RunDir,
-    fingerprint: &str,
-    material: &Material,
-    observer: &mut dyn Observer,
-) -> Result<(), Error> {
-    let different = settings.differences(former, Resume::Fixed);
-    if !different.is_empty() {
-        return Err(Error::Usage(format!(
-            "{}: a run cannot go on with other settings ({}); leave them out, or start a new run with another --out",
-            dir.path().display(),
-            different.join(", ")
-        )));
-    }
+/// Refuses to go on with another text.
+fn check_text(dir: &RunDir, fingerprint: &str, material: &Material) -> Result<(), Error> {
     let corpus = &material.corpus;
-    if corpus.fingerprint != fingerprint {
-        return Err(Error::Usage(format!(
-            "{}: a run cannot go on with another text ({}: fingerprint {fingerprint} -> {}); give the text that it \
-             began with, or start a new run with another --out",
-            dir.path().display(),
-            corpus.name,
-            corpus.fingerprint
-        )));
+    if corpus.fingerprint == fingerprint {
+        return Ok(());
     }
-    let changed = settings.differences(former, Resume::Free);
-    if !changed.is_empty() {
-        observer.note(&format!("changed for the steps to come: {}", changed.join(", ")));
-    }
-    Ok(())
+    Err(Error::Usage(format!(
+        "{}: a run cannot go on with another text ({}: fingerprint {fingerprint} -> {}); give the text that it \
+         began with, or start a new run with another --out",
+        dir.path().display(),
+        corpus.name,
+        corpus.fingerprint
+    )))
 }
 
 /// Everything that a run holds.
@@ -349,6 +331,7 @@ impl Run<'_> {
             gradient_norm: taken.map(|t| t.1),
             learning_rate: taken.map(|_| self.rate()),
             held_out,
+            free_run: None,
             held_out_whole,
             test,
         };
@@ -448,11 +431,7 @@ impl Run<'_> {
     }
 
     fn interrupted(&self, task: &str) -> Error {
-        let command = self.dir.resume_command(task);
-        Error::Interrupted(format!(
-            "stopped and saved at step {}; continue with `{command}`",
-            self.trainer.step_count()
-        ))
+        interrupted(&self.dir, task, self.trainer.step_count())
     }
 
     /// A step that could not be made.
@@ -463,21 +442,9 @@ impl Run<'_> {
         }
     }
 
-    /// A run that cannot go on; its last checkpoint stays as it is.
+    /// A run that cannot go on.
     fn diverged(&self, step: u64, what: &str, value: &str) -> Error {
-        let checkpoint = self.dir.checkpoint();
-        let advice = if checkpoint.exists() {
-            format!("{} is still that of before: go on from it with --resume and", checkpoint.display())
-        } else {
-            "there is no checkpoint yet: start again with".into()
-        };
-        let (rate, clip) = (self.settings.number("lr"), self.settings.text("clip"));
-        let before = self
-            .norm
-            .map_or(String::new(), |(step, norm)| format!(" after a gradient of norm {norm:.3e} in step {step}"));
-        Error::Failed(format!(
-            "step {step}: {what} is {value}{before}; {advice} a lower --lr (now {rate}) or --clip (now {clip})"
-        ))
+        diverged(&self.dir, &self.settings, self.norm, step, what, value)
     }
 
     /// The score of the last model on a part.

@@ -8,10 +8,11 @@ use elman_run::nearest;
 use std::path::{Path, PathBuf};
 
 mod char_lm;
+mod plant;
 mod word_lm;
 
 /// Every task that Elman has, in the order in which they are listed.
-pub const REGISTRY: &[Task] = &[char_lm::TASK, word_lm::TASK];
+pub const REGISTRY: &[Task] = &[char_lm::TASK, word_lm::TASK, plant::TASK];
 
 /// An application.
 #[derive(Clone, Copy)]

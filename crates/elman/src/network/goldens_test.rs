@@ -14,6 +14,7 @@ const NETWORKS: &[(&str, &str, &[&str])] = &[
     ("modern_hopfield", "ModernHopfield", &["modern-hopfield"]),
     ("narx", "Narx", &["narx-series-parallel", "narx-parallel"]),
     ("output_fed", "OutputFed", &["output-fed", "output-fed-free-run"]),
+    ("output_fed", "OutputFedModel", &["output-fed-system", "output-fed-system-parallel"]),
     ("rmlp", "Rmlp", &["rmlp", "rmlp-recurrent-output"]),
     ("second_order", "SecondOrder", &["second-order", "second-order-tokens"]),
     ("sequence", "SequenceNetwork", &["sequence-last", "sequence-every"]),

@@ -3,7 +3,7 @@
 use super::dense::{Mlp, MlpConfig};
 use super::error::{LARGEST, NetworkError};
 use super::series::{Series, SeriesBatch, SeriesError, Units, check_finite, to_f64, to_tensor};
-use super::system::{SystemModel, measured_rows};
+use super::system::{SystemModel, Training, measured_rows};
 use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
 use crate::recurrent::State;
@@ -64,17 +64,6 @@ struct Orders {
     input: usize,
     output: usize,
     delay: usize,
-}
-
-/// What stands for the past outputs while a [`Narx`] is trained (Narendra & Parthasarathy 1990).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Training {
-    /// The measured outputs: a problem without recurrence, all steps at once. Quick; the errors of one step ahead become small.
-    #[default]
-    SeriesParallel,
-    /// The model's own outputs after the first, warm steps of a window, with the gradient through the whole free run: what is made
-    /// small is the error of simulation. One step after another; use windows of some tens of steps.
-    Parallel,
 }
 
 /// A nonlinear autoregressive model with exogenous inputs:

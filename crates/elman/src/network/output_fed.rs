@@ -1,8 +1,13 @@
 //! Networks that carry nothing but their output: with teacher forcing they train without serial steps.
 
 use crate::recurrent::{Input, Options, Recurrent, State};
+use burn::module::Module;
 use burn::tensor::Tensor;
 use std::ops::Range;
+
+mod model;
+
+pub use model::OutputFedModel;
 
 /// A recurrent layer that carries its output alone: y_t = f(x_t, y_{t-1}), such as [Jordan's network](elman_core::cells::Jordan).
 ///
@@ -25,6 +30,7 @@ use std::ops::Range;
 /// --example output_fed` measures both.
 ///
 /// In use the network reads its own output, which training never showed it: its errors feed back. That is what scheduled sampling is for.
+/// [`OutputFedModel`] trains it so, as a model of a system; `elman train plant` is that on the command line.
 ///
 /// ```
 /// use burn::tensor::{Device, Tensor};
@@ -44,7 +50,7 @@ use std::ops::Range;
 /// assert_eq!(OutputFed::new(lstm).unwrap_err().to_string(), "cell `lstm` carries h, c; only a cell that carries its output alone can be \
 ///     trained for all steps at once, such as `jordan`");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Module, Debug)]
 pub struct OutputFed {
     rnn: Recurrent,
 }

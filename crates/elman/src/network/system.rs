@@ -31,6 +31,17 @@ pub trait SystemModel {
     fn free_run(&self, u: &[f64], measured: &[f64]) -> Result<Vec<f64>, SeriesError>;
 }
 
+/// What stands for the past outputs while a model that is fed them is trained (Narendra & Parthasarathy 1990).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Training {
+    /// The measured outputs: a problem without recurrence, all steps at once. Quick; the errors of one step ahead become small.
+    #[default]
+    SeriesParallel,
+    /// The model's own outputs after the first, warm steps of a window, with the gradient through the whole free run: what is made
+    /// small is the error of simulation. One step after another; use windows of some tens of steps.
+    Parallel,
+}
+
 /// Checks the arguments of a free run; gives the number of measured rows.
 pub(crate) fn measured_rows(model: &impl SystemModel, u: &[f64], measured: &[f64]) -> Result<usize, SeriesError> {
     let [inputs, outputs] = model.channels();
@@ -132,7 +143,7 @@ impl<N: SequenceMap> SequenceModel<N> {
 }
 
 /// Where a module's tensors live.
-fn options_of<M: Module>(module: &M) -> (Device, DType) {
+pub(super) fn options_of<M: Module>(module: &M) -> (Device, DType) {
     struct First(Option<(Device, DType)>);
     impl burn::module::ModuleVisitor for First {
         fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {

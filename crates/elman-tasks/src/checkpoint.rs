@@ -1,18 +1,17 @@
 //! Where a run stands: with the trainer's checkpoint, all that a resumed run goes on from.
 
-use super::material::Material;
 use crate::Error;
-use elman::network::LanguageModel;
-use elman::train::{Checkpoint, CheckpointError, Overlapping, Trainer};
-use elman_run::ModelConfig;
+use elman::train::{BatchSource, Checkpoint, CheckpointError, Network, Trainer};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
 use std::path::Path;
 
-/// What stands beside the trainer's part.
+/// What stands beside the trainer's part; `C` says what the network is.
 #[derive(Serialize, Deserialize)]
-struct Note {
+struct Note<C> {
     progress: Progress,
-    config: ModelConfig,
+    config: C,
 }
 
 /// What a run remembers beside its tensors. Numbers that must come back to the bit are kept as their bits.
@@ -80,12 +79,12 @@ impl Progress {
 }
 
 /// Writes a checkpoint, atomically.
-pub fn save(
+pub fn save<N: Network, C: Serialize + Clone>(
     path: &Path,
     progress: &Progress,
-    config: &ModelConfig,
-    trainer: &Trainer<LanguageModel>,
-    source: &Overlapping<Material>,
+    config: &C,
+    trainer: &Trainer<N>,
+    source: &impl BatchSource<N::Batch>,
 ) -> Result<(), Error> {
     let note = Note { progress: progress.clone(), config: config.clone() };
     let note = serde_json::to_string(&note).map_err(|error| Error::Failed(error.to_string()))?;
@@ -98,12 +97,13 @@ pub fn save(
     })
 }
 
-/// Reads a checkpoint into a trainer of the same sizes, and goes to its place in the text.
-pub fn load(
+/// Reads a checkpoint of `task` into a trainer of the same sizes, and goes to its place in the data.
+pub fn load<N: Network, C: DeserializeOwned + PartialEq + Debug>(
     path: &Path,
-    config: &ModelConfig,
-    trainer: &mut Trainer<LanguageModel>,
-    source: &mut Overlapping<Material>,
+    task: &str,
+    config: &C,
+    trainer: &mut Trainer<N>,
+    source: &mut impl BatchSource<N::Batch>,
 ) -> Result<Progress, Error> {
     let refused = |error: CheckpointError| match error {
         CheckpointError::Io { source, .. } => Error::unreadable(path, source),
@@ -111,9 +111,8 @@ pub fn load(
         other => Error::Usage(format!("{other}; take another copy, or start a new run")),
     };
     let checkpoint = Checkpoint::load(path).map_err(refused)?;
-    let note: Note = serde_json::from_str(&checkpoint.note).map_err(|error| {
-        Error::Usage(format!("{}: it is not a checkpoint of {} ({error})", path.display(), config.task))
-    })?;
+    let note: Note<C> = serde_json::from_str(&checkpoint.note)
+        .map_err(|error| Error::Usage(format!("{}: it is not a checkpoint of {task} ({error})", path.display())))?;
     if note.config != *config {
         return Err(Error::Usage(format!(
             "{}: it is of another network ({:?}) than config.toml says ({config:?}); restore config.toml",

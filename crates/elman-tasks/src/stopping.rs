@@ -1,0 +1,57 @@
+//! How runs end before their time, and what they may go on with.
+
+use crate::settings::{Resume, Settings};
+use crate::{Error, Observer, RunDir};
+
+/// Refuses what would not be the same run, then what `data` refuses; tells what is free to change.
+pub fn check_resumed(
+    settings: &Settings,
+    former: &Settings,
+    dir: &RunDir,
+    observer: &mut dyn Observer,
+    data: impl FnOnce() -> Result<(), Error>,
+) -> Result<(), Error> {
+    let different = settings.differences(former, Resume::Fixed);
+    if !different.is_empty() {
+        return Err(Error::Usage(format!(
+            "{}: a run cannot go on with other settings ({}); leave them out, or start a new run with another --out",
+            dir.path().display(),
+            different.join(", ")
+        )));
+    }
+    data()?;
+    let changed = settings.differences(former, Resume::Free);
+    if !changed.is_empty() {
+        observer.note(&format!("changed for the steps to come: {}", changed.join(", ")));
+    }
+    Ok(())
+}
+
+/// A run that was asked to stop, and is saved.
+pub fn interrupted(dir: &RunDir, task: &str, step: u64) -> Error {
+    let command = dir.resume_command(task);
+    Error::Interrupted(format!("stopped and saved at step {step}; continue with `{command}`"))
+}
+
+/// A run that cannot go on; its last checkpoint stays as it is. `norm` is a step before and the norm of its gradient.
+pub fn diverged(
+    dir: &RunDir,
+    settings: &Settings,
+    norm: Option<(u64, f64)>,
+    step: u64,
+    what: &str,
+    value: &str,
+) -> Error {
+    let checkpoint = dir.checkpoint();
+    let advice = if checkpoint.exists() {
+        format!("{} is still that of before: go on from it with --resume and", checkpoint.display())
+    } else {
+        "there is no checkpoint yet: start again with".into()
+    };
+    let (rate, clip) = (settings.number("lr"), settings.text("clip"));
+    let before =
+        norm.map_or(String::new(), |(step, norm)| format!(" after a gradient of norm {norm:.3e} in step {step}"));
+    Error::Failed(format!(
+        "step {step}: {what} is {value}{before}; {advice} a lower --lr (now {rate}) or --clip (now {clip})"
+    ))
+}
