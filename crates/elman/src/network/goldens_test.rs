@@ -29,6 +29,15 @@ const NETWORKS: &[(&str, &str, &[&str])] = &[
 const PARTS: &[(&str, &str)] =
     &[("Dense", "Mlp"), ("Embedding", "LanguageModel"), ("Readout", "LanguageModel"), ("TdnnLayer", "Tdnn")];
 
+/// Where the gradients of networks are checked that have no such test in their own module.
+const CHECKED_IN: &[(&str, &str)] = &[("system", "rmlp_test.rs")];
+
+/// Modules of networks that no gradient trains.
+const NOT_TRAINED: &[(&str, &str)] = &[
+    ("hopfield", "stores patterns by a rule"),
+    ("modern_hopfield", "holds its patterns; its update is checked against its energy"),
+];
+
 /// Public modules without a network, and what they have.
 const OTHERS: &[(&str, &str)] = &[
     ("error", "errors"),
@@ -106,6 +115,28 @@ fn every_network_has_a_golden() {
     }
     for (part, whole) in PARTS {
         assert!(found.contains(*part) && NETWORKS.iter().any(|n| n.1 == *whole), "{part} of {whole}");
+    }
+}
+
+/// Central differences in f64, see `gradient_check`.
+#[test]
+fn the_gradients_of_every_network_are_checked() {
+    let sources = sources(&folder("src/network"));
+    for (module, name, _) in NETWORKS {
+        let excepted = NOT_TRAINED.iter().any(|(other, _)| other == module);
+        let elsewhere = CHECKED_IN.iter().find(|(other, _)| other == module).map(|(_, file)| *file);
+        let own = [format!("/{module}.rs"), format!("/{module}_test.rs"), format!("/{module}/")];
+        let here = |path: &str| match elsewhere {
+            Some(file) => path.ends_with(&format!("/{file}")),
+            None => own.iter().any(|part| path.contains(part)),
+        };
+        let of_it = |text: &str| elsewhere.is_none() || text.contains(name);
+        let checks = |text: &str| text.contains(" gradient_check(") || text.contains("gradient_check_with(");
+        let checked = sources.iter().any(|(path, text)| here(path) && of_it(text) && checks(text));
+        assert!(checked != excepted, "network `{name}`: gradients checked: {checked}, trained by them: {}", !excepted);
+    }
+    for (module, _) in CHECKED_IN.iter().chain(NOT_TRAINED) {
+        assert!(NETWORKS.iter().any(|n| n.0 == *module), "there is no network in `{module}`");
     }
 }
 

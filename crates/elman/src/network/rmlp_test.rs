@@ -124,6 +124,18 @@ fn the_goldens_are_met() {
 }
 
 #[test]
+fn as_a_model_of_a_system_its_gradients_are_those_of_central_differences() {
+    let golden = Golden::read("system");
+    let (batch, units) = golden.recorded();
+    let [inputs, outputs] = batch.channels;
+    for (feedback, width) in [(true, inputs + outputs), (false, inputs)] {
+        let network = RmlpConfig::new(width, &[3, 2], outputs).init(2, &Device::flex().autodiff()).unwrap();
+        let model = SequenceModel::new(network, 1, feedback).unwrap().with_units(units.clone());
+        gradient_check(model, |model| model.loss(&batch, None, &mut Random::new(1, "")).0);
+    }
+}
+
+#[test]
 fn as_a_model_of_a_system_it_meets_the_golden() {
     let device = Device::flex().autodiff();
     let golden = Golden::read("system");

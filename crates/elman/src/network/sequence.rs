@@ -171,8 +171,8 @@ impl SequenceNetwork {
         let row = batch.batch * width;
         assert!(row > 0 && batch.x.len().is_multiple_of(row), "{} numbers are not T x {row}", batch.x.len());
         let shape = [batch.x.len() / row, batch.batch, width];
-        let device = self.readout.weight.val().device();
-        let x = Tensor::<3>::from_data(TensorData::new(batch.x.clone(), shape), &device);
+        let weight = self.readout.weight.val();
+        let x = Tensor::<3>::from_data(TensorData::new(batch.x.clone(), shape), (&weight.device(), weight.dtype()));
         let state = state.or_else(|| self.initial.as_ref().map(|initial| initial.state(batch.batch)));
         let options = Options { lengths: batch.lengths.clone(), dropout, ..Options::default() };
         self.regularisation.run(&self.rnn, Input::Dense(x), state, options)
@@ -228,22 +228,24 @@ impl SequenceNetwork {
     ) -> (Tensor<1>, State) {
         let (y, state, penalty) = self.read(batch, state, dropout);
         let (weight, bias) = (self.readout.weight.val(), self.readout.bias.val());
-        let device = bias.device();
+        let (device, dtype) = (bias.device(), bias.dtype());
+        let options = (&device, dtype);
         let loss = match &batch.target {
             Target::Classes(classes) => readout::cross_entropy_in(self.rnn.bf16(), y, weight, bias, classes),
             Target::Values(values) => {
                 let error = readout::logits(y, weight, bias);
                 let [n, k] = error.dims();
                 assert_eq!(values.len(), n * k, "number of targets");
-                let error = error - Tensor::from_data(TensorData::new(values.clone(), [n, k]), &device);
+                let error = error - Tensor::from_data(TensorData::new(values.clone(), [n, k]), options);
                 let squares = error.powi_scalar(2);
                 match (self.predict, &batch.lengths) {
                     (Predict::Every, Some(lengths)) => {
                         let valid = |i: usize| f32::from(i / batch.batch < lengths[i % batch.batch]);
                         let mask: Vec<f32> = (0..n).map(valid).collect();
-                        let count = (mask.iter().sum::<f32>() * k as f32).max(1.0);
-                        let mask = Tensor::<2>::from_data(TensorData::new(mask, [n, 1]), &device);
-                        (squares * mask).sum().div_scalar(count)
+                        let count = (mask.iter().map(|&m| f64::from(m)).sum::<f64>() * k as f64).max(1.0);
+                        let mask = Tensor::<2>::from_data(TensorData::new(mask, [n, 1]), options);
+                        // Not a division: on the way back Burn would take the reciprocal in f32.
+                        (squares * mask).sum().mul_scalar(1.0 / count)
                     }
                     _ => squares.mean(),
                 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::flex::to_vec;
-use crate::network::testing::{Golden, gradients, numbers};
-use crate::parameters::{Named, export, import};
+use crate::network::testing::{Golden, gradient_check};
+use crate::parameters::export;
 use crate::train::{BatchSource, Optimiser, Rule, Trainer};
 use elman_core::cells::find;
 
@@ -77,6 +77,21 @@ fn losses_are_the_means_that_they_say() {
     assert_eq!(SequenceNetwork::count(&classes), 2);
 }
 
+#[test]
+fn gradients_are_those_of_central_differences() {
+    let device = Device::flex().autodiff();
+    let values: Vec<f32> = (0..T * B * 2).map(|i| (i % 7) as f32 / 4.0 - 0.75).collect();
+    for (predict, target) in
+        [(Predict::Last, Target::Classes(vec![1, 0, readout::IGNORE])), (Predict::Every, Target::Values(values))]
+    {
+        for lengths in [None, Some([2, 5, 3])] {
+            let batch = batch(lengths, target.clone());
+            let network = config("gru", predict, true).init(1, &device).unwrap();
+            gradient_check(network, |network| network.loss(&batch, None).0);
+        }
+    }
+}
+
 /// Whether more numbers were positive than negative.
 struct Majority(u64);
 
@@ -126,27 +141,17 @@ fn wrong_sizes_are_errors() {
 }
 
 /// The network takes f32 alone, in which the files' parameters and inputs are exact; as for the cells, results are compared with
-/// 2e-6 of a tensor's largest number: some ten roundings in a row.
 #[test]
 fn the_goldens_are_met() {
     let device = Device::flex().autodiff();
     for (name, predict) in [("sequence-last", Predict::Last), ("sequence-every", Predict::Every)] {
         let golden = Golden::read(name);
-        let near = |what: &str, found: Vec<f64>| {
-            let want = golden.values(what);
-            let largest = want.iter().fold(0.0, |m: f64, w| m.max(w.abs()));
-            assert_eq!(found.len(), want.len(), "{what}");
-            for (a, b) in found.iter().zip(want) {
-                assert!((a - b).abs() <= 2e-6 * largest, "{name}: {what} is {a}, PyTorch {b}");
-            }
-        };
         let single = |what: &str| golden.values(what).iter().map(|&v| v as f32).collect::<Vec<f32>>();
         let [input, hidden, outputs] = golden.sizes("sizes")[..] else { panic!("sizes") };
         let sizes = Sizes::new(input, hidden);
         let config = SequenceNetworkConfig { sizes, layers: 1, outputs, ..config("gru-reset-after", predict, false) };
-        let network = config.init(1, &device).unwrap();
-        let file = export(&network).into_iter().map(|p| Named { values: single(&p.name), ..p }).collect();
-        let network = import(network, file).unwrap();
+        let network = golden.fill(config.init(1, &device).unwrap());
+        // What stands in the file as f64 is exact in f32.
         let class = |&k: &f64| if k < 0.0 { readout::IGNORE } else { k as u32 };
         let target = match predict {
             Predict::Last => Target::Classes(golden.values("classes").iter().map(class).collect()),
@@ -155,14 +160,7 @@ fn the_goldens_are_met() {
         let lengths = Some(golden.sizes("lengths").into());
         let batch = SequenceBatch { x: single("x"), batch: golden.shape("x")[1], lengths, target, fresh: true };
         let (predictions, loss) = (network.predictions(&batch, None).0, network.loss(&batch, None).0);
-        near("predictions", numbers(predictions.clone()));
-        near("loss", numbers(loss.clone()));
-        let d_of = |what: &str, shape: Vec<usize>| TensorData::new(single(&format!("d_{what}")), shape);
-        let d_loss = Tensor::<1>::from_data(d_of("loss", vec![1]), &device);
-        let d_predictions = Tensor::<2>::from_data(d_of("predictions", predictions.dims().into()), &device);
-        let d = ((loss * d_loss).sum() + (predictions * d_predictions).sum()).backward();
-        let found = gradients(&network, &d);
-        assert_eq!(found.len(), export(&network).len());
-        found.into_iter().for_each(|(name, values)| near(&format!("d_{name}"), values));
+        let d = (golden.part("loss", loss) + golden.part("predictions", predictions)).backward();
+        golden.compare_gradients(&network, &d);
     }
 }

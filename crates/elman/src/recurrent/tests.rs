@@ -1,4 +1,5 @@
 use super::*;
+use burn::module::Module;
 use elman_core::cells::{REGISTRY, find};
 use elman_core::engine::{self, Sequence, reference};
 
