@@ -10,6 +10,9 @@ use serde_json::json;
 
 pub fn run(command: &Sample) -> Result<(), Failure> {
     let path = if command.dir.is_file() {
+        if command.best {
+            return Err(Failure::usage("--best: it chooses between a run's models; leave it out with a model file"));
+        }
         command.dir.clone()
     } else {
         let dir = RunDir::open(&command.dir)?;
@@ -29,7 +32,7 @@ pub fn run(command: &Sample) -> Result<(), Failure> {
         let text = written.collect::<Result<String, _>>()?;
         let object = json!({
             "model": path.display().to_string(), "prompt": command.prompt, "text": text,
-            "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed,
+            "temperature": temperature.to_string().parse::<f64>().unwrap_or(f64::from(temperature)), "top_k": top_k, "top_p": top_p, "seed": seed,
         });
         return output::text(&format!("{object}\n"));
     }

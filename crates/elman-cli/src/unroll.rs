@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use crate::output;
 use elman_core::cells;
 use elman_run::{Model, atomic, cell};
-use elman_tasks::cell_of;
 use elman_tasks::unroll::{Feed, Other, Shape, Topology, TreeCell, Unrolled, check_layers};
+use elman_tasks::{Stop, cell_of, tasks};
 use std::path::Path;
 
 /// Steps where nothing else is asked for.
@@ -55,6 +55,9 @@ fn stack(command: &Unroll) -> Result<Unrolled, Failure> {
     // A cell's name wins over a folder of that name.
     let is_run = command.cells.len() == 1 && dir.is_dir() && cells::find(&cell_of(&command.cells[0])).is_none();
     only(command, if is_run { "a run's network" } else { "layers of cells" }, &options)?;
+    if is_run && let Some(graph) = plant(command, dir, length)? {
+        return Ok(graph);
+    }
     let (cells, next_input) = match is_run {
         // A run's own network.
         true => {
@@ -94,6 +97,18 @@ fn stack(command: &Unroll) -> Result<Unrolled, Failure> {
     let cells: Vec<_> = cells.iter().map(|cell| cell.spec()).collect();
     let bidirectional = command.bidirectional;
     Ok(Unrolled::network(Topology { cells: &cells, bidirectional, shape, length, next_input, feed })?)
+}
+
+/// The network of a run of `plant`, if it is one: as it was taught, or as `--feed` says.
+fn plant(command: &Unroll, dir: &Path, length: usize) -> Result<Option<Unrolled>, Failure> {
+    let never = Stop::new(false);
+    let (task, run) = tasks::open(dir, &never)?;
+    if task.name != "plant" {
+        return Ok(None);
+    }
+    only(command, "a plant's network", &["--length", "--feed"])?;
+    let feed = command.feed.as_deref().unwrap_or(run.settings.text("feed")).parse()?;
+    Ok(Some(Unrolled::output_fed(&cell::title(run.settings.text("cell")), feed, length)?))
 }
 
 /// A network that is no cell, from what was asked about it.

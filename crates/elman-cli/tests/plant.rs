@@ -94,6 +94,33 @@ fn a_run_in_two_legs_has_the_bits_of_one() {
     finish(&mut other).fails(2, &["a run cannot go on with other settings (noise: 0.05 -> 0.1)"]);
 }
 
+/// The free run is what eval has too: half the squared error of the scaled outputs, summed over them, mean over the steps.
+#[test]
+fn a_run_is_looked_into_and_drawn() {
+    let place = Place::new();
+    finish(&mut train(&place, "run", "--feed outputs")).ok();
+    let dir = place.path("run").display().to_string();
+    let report = object(run(["inspect", &dir, "--json", "--length", "799", "--threads", "1"]));
+    let page = String::from_utf8(place.read("run/inspect/report.html")).unwrap();
+    for word in ["two-by-two", "half", "input 0", "target 1", "output from targets, at once", "jordan"] {
+        assert!(page.contains(word), "{word}");
+    }
+    assert!(!page.contains("NaN") && page.len() < 3_000_000);
+    let trained = report["trained"]["half_squared_error"].as_f64().unwrap();
+    let untrained = report["untrained"]["half_squared_error"].as_f64().unwrap();
+    assert!(trained > 0.0 && trained < 0.5 * untrained, "{trained} and {untrained}");
+    let file = place.path("states.npz").display().to_string();
+    let exported = object(run(["inspect", &dir, "--json", "--export", &file]));
+    assert_eq!(exported["steps"], 799);
+    let arrays: Vec<&str> = exported["arrays"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert!(arrays.contains(&"layers.0.y") && !arrays.contains(&"ids"), "{arrays:?}");
+
+    let graph = run(["unroll", &dir, "--length", "3"]).ok().out;
+    assert!(graph.contains("jordan:output-activation=identity unrolled, parallel form (free running)"), "{graph}");
+    let graph = run(["unroll", &dir, "--feed", "targets"]).ok().out;
+    assert!(graph.contains("series-parallel form (teacher forcing)") && graph.contains("y_4"), "{graph}");
+}
+
 #[test]
 fn ctrl_c_saves_and_the_run_goes_on() {
     let place = Place::new();
@@ -117,15 +144,19 @@ fn ctrl_c_saves_and_the_run_goes_on() {
 fn wrong_use_is_one_clear_line() {
     let place = Place::new();
     let fails = |extra: &str, words: &[&str]| finish(&mut train(&place, "wrong", extra)).fails(2, words);
-    fails("--cell lstm", &["cell `lstm` carries h, c; only a cell that carries its output alone"]);
+    fails("--cell lstm", &["cell: `lstm` carries h, c; a plant's network carries its output alone, such as `jordan`"]);
     fails("--cell elman", &["`elman` gives an output of 16 numbers, and the plant has 2", "jordan"]);
     fails("--plant model-tow", &["unknown plant `model-tow`; did you mean `model-two`?"]);
-    fails("--noise -1", &["`noise` is -1; it must be a number from 0"]);
+    fails("--noise -1", &["`noise` is -1; it must be a number from 0 to 1000"]);
     fails("--feed none", &["unknown feed `none`", "targets, outputs"]);
     fails("--samples 20", &["seq-len and samples", "a window must fit into every series"]);
     fails("--verbose", &["--verbose: it shows the vectors of language models"]);
     fails("--dropout 0.5", &["unknown key `dropout`"]);
     assert!(!place.path("wrong").exists(), "nothing is written before the settings are checked");
+    let idle = finish(&mut train(&place, "idle", "--momentum 0.5 --feed outputs --chunk 3 --steps 1")).ok().err;
+    for key in ["momentum", "chunk"] {
+        assert!(idle.contains(&format!("--{key} changes nothing here: ")), "{idle}");
+    }
     let mut exploding = train(&place, "exploding", "--lr 1000 --clip off");
     finish(&mut exploding)
         .fails(1, &["step 2: the loss explodes: that of the mean as prediction is 1", "--lr (now 1000)"]);
@@ -133,9 +164,14 @@ fn wrong_use_is_one_clear_line() {
     // Commands for texts, and files that are none of its own.
     finish(&mut train(&place, "run", "")).ok();
     let dir = place.path("run").display().to_string();
-    for command in ["sample", "inspect", "unroll"] {
-        run([command, &dir])
-            .fails(2, &["it is a model of numbers and has no characters or words; `elman eval` scores it"]);
+    run(["unroll", &dir, "--layers", "2"]).fails(2, &["--layers: it is not for a plant's network"]);
+    run(["inspect", &dir, "--data", "x.txt"]).fails(2, &["--data: `plant` makes its data"]);
+    run(["inspect", &dir, "--length", "1"]).fails(2, &["--length: it is 1, and there are 799 steps"]);
+    {
+        run(["sample", &dir]).fails(
+            2,
+            &["run/model.safetensors: a model of numbers, not of characters or words; `elman eval` scores its run"],
+        );
     }
     run(["eval", &dir, "--data", "x.txt"]).fails(2, &["--data: `plant` makes its data from the run's settings"]);
     run(["eval", &dir, "--weights", "int8"]).fails(2, &["--weights: "]);

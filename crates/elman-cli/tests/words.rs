@@ -211,7 +211,7 @@ fn presets_are_settings_and_others_replace_them() {
     let config = String::from_utf8(place.read("run/config.toml")).unwrap();
     for line in [
         "hidden = 6",
-        "embedding = 6",
+        "# embedding = 6  # as hidden",
         "seq-len = 4",
         "batch = 20",
         "lr = 20.0",
@@ -244,7 +244,7 @@ fn bad_input_is_told_in_a_line() {
     fails("latin.txt", b"caf\xe9\n", &[], &["latin.txt: not UTF-8 at byte 3"]);
     fails("binary.txt", b"a\0b", &[], &["binary.txt: a binary file"]);
     fails("packed.txt.gz", b"not packed", &[], &["packed.txt.gz: it cannot be unpacked: it is not a gzip file"]);
-    fails("blank.txt", b"\n", &["--min-count", "1"], &["blank.txt: of 1 distinct words none is left"]);
+    fails("blank.txt", b"\n", &["--min-count", "1"], &["blank.txt: it has no word, only ends of lines"]);
     let text = sentences(50, 1);
     fails(
         "text.txt",

@@ -67,11 +67,13 @@ pub struct Adjustment {
 
 impl std::fmt::Display for Adjustment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "the text has only {} characters to learn from: batch {} instead of {}, sequence length {} instead of {}",
-            self.characters, self.batch.1, self.batch.0, self.steps.1, self.steps.0
-        )
+        write!(f, "the text has only {} characters to learn from: ", self.characters)?;
+        let both = [("batch", self.batch), ("sequence length", self.steps)];
+        let mut changed = both.into_iter().filter(|(_, (asked, used))| asked != used).peekable();
+        while let Some((what, (asked, used))) = changed.next() {
+            write!(f, "{what} {used} instead of {asked}{}", if changed.peek().is_some() { ", " } else { "" })?;
+        }
+        Ok(())
     }
 }
 

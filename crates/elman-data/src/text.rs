@@ -233,7 +233,8 @@ impl Text {
     /// ```
     pub fn unigram_nats(&self) -> f64 {
         let total = self.len() as f64;
-        -self.scan.counts.iter().map(|&(_, n)| n as f64 / total * (n as f64 / total).ln()).sum::<f64>()
+        // Not a sign: of one character the sum is 0, and the entropy not -0.
+        0.0 - self.scan.counts.iter().map(|&(_, n)| n as f64 / total * (n as f64 / total).ln()).sum::<f64>()
     }
 
     /// Length and hash of the content: equal for equal texts, and only for them. Known without reading the text again.

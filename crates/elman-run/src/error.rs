@@ -89,6 +89,12 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<Error>,
     },
+    /// A model that reads and predicts numbers.
+    #[error("{}: a model of numbers, not of characters or words; `elman eval` scores its run", path.display())]
+    Numbers {
+        /// The file.
+        path: PathBuf,
+    },
     /// A vocabulary that cannot be used.
     #[error("the vocabulary is wrong: {what}")]
     Vocabulary {

@@ -229,8 +229,7 @@ impl Model {
         };
         let config = text(CONFIG_KEY)?;
         if !metadata.contains_key(VOCABULARY_KEY) {
-            let what = "it is a model of numbers and has no characters or words; `elman eval` scores it".into();
-            return Err(Error::Config { what }.within(path));
+            return Err(Error::Numbers { path: path.to_path_buf() });
         }
         let vocabulary = text(VOCABULARY_KEY)?;
         let model = || -> Result<Model, Error> {

@@ -1,6 +1,6 @@
 //! What was measured at a step: a line of `metrics.jsonl`.
 
-use crate::Error;
+use crate::{Error, Observer};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -41,6 +41,11 @@ impl Metric {
         serde_json::to_string(self).unwrap_or_default() + "\n"
     }
 
+    /// Reads a file of lines for a picture, which is left out with a word of it where the file was altered.
+    pub(crate) fn read_for_plot(path: &Path, observer: &mut dyn Observer) -> Option<Vec<Metric>> {
+        Metric::read(path).inspect_err(|error| observer.note(&format!("{error}; the picture is left out"))).ok()
+    }
+
     /// Reads a file of lines.
     ///
     /// # Errors
@@ -49,7 +54,7 @@ impl Metric {
         let text = std::fs::read_to_string(path).map_err(|source| Error::unreadable(path, source))?;
         let line = |(number, line): (usize, &str)| {
             serde_json::from_str(line)
-                .map_err(|e| Error::Failed(format!("{}: line {} is wrong: {e}", path.display(), number + 1)))
+                .map_err(|e| Error::Failed(format!("{}: line {} is no measurement ({e})", path.display(), number + 1)))
         };
         text.lines().enumerate().map(line).collect()
     }
@@ -78,6 +83,6 @@ mod tests {
         std::fs::write(file.path(), metric.line().repeat(2)).unwrap();
         assert_eq!(Metric::read(file.path()).unwrap(), [metric, metric]);
         std::fs::write(file.path(), metric.line() + "{").unwrap();
-        assert!(Metric::read(file.path()).unwrap_err().to_string().contains("line 2 is wrong"));
+        assert!(Metric::read(file.path()).unwrap_err().to_string().contains("line 2 is no measurement"));
     }
 }

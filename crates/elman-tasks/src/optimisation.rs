@@ -42,6 +42,35 @@ pub fn schedule(settings: &Settings, epoch: u64) -> Schedule {
     }
 }
 
+/// Settings of these that may change nothing beside the others: the key, whether it is so, and why.
+pub fn idle(settings: &Settings) -> Vec<(&'static str, bool, &'static str)> {
+    let schedule = settings.text("schedule");
+    let in_steps = ["warmup", "step", "cosine"].contains(&schedule);
+    vec![
+        (
+            "momentum",
+            settings.number("momentum") > 0.0 && settings.text("optimiser") == "adam",
+            "adam has its own, fixed; --optimiser sgd and rmsprop take it",
+        ),
+        (
+            "schedule-steps",
+            settings.get("schedule-steps").is_some() && !in_steps,
+            "--schedule is neither warmup nor step nor cosine",
+        ),
+        (
+            "gamma",
+            settings.is_changed("gamma") && ["constant", "warmup"].contains(&schedule),
+            "--schedule constant and warmup have no factor",
+        ),
+        ("hold-epochs", settings.is_changed("hold-epochs") && schedule != "epochs", "--schedule is not epochs"),
+    ]
+}
+
+/// The line for one of them.
+pub fn idle_note(key: &str, why: &str) -> String {
+    format!("--{key} changes nothing here: {why}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

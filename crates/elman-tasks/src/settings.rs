@@ -98,6 +98,10 @@ impl Setting {
         match self.kind {
             Kind::Integer(min, max) => match text.replace('_', "").parse::<u64>() {
                 Ok(n) if (min..=max).contains(&n) => Ok(Value::Integer(n)),
+                Err(error) if *error.kind() == std::num::IntErrorKind::PosOverflow && max == MAX => {
+                    Err(format!("{}, and at most {MAX}", wrong(text)))
+                }
+                Ok(n) if n > MAX && max == MAX => Err(format!("{}, and at most {MAX}", wrong(text))),
                 _ if text.parse::<f64>().is_ok() => Err(wrong(text)),
                 _ => Err(wrong(&format!("`{text}`"))),
             },
@@ -247,6 +251,9 @@ impl Settings {
         if let Some(other) = table.get("task").and_then(|t| t.as_str()).filter(|&other| other != task) {
             return Err(Error::Usage(format!("{origin}it is a configuration of `{other}`, not of `{task}`")));
         }
+        if table.contains_key("steps") && table.contains_key("epochs") {
+            return Err(Error::Usage(format!("{origin}it has `steps` and `epochs`; leave one out")));
+        }
         let mut lines: Vec<_> = table.iter().filter(|(key, _)| !NOTES.contains(&key.as_str())).collect();
         lines.sort_by_key(|(key, _)| !self.is_preset(key));
         for (key, value) in lines {
@@ -286,6 +293,15 @@ impl Settings {
         self.values.get(key)
     }
 
+    /// Whether it has another value than nobody's setting it would give.
+    pub(crate) fn is_changed(&self, key: &str) -> bool {
+        self.list.iter().find(|s| s.key == key).is_some_and(|setting| match setting.default {
+            Default::Is(text) => self.get(key) != setting.parse(text).ok().as_ref(),
+            Default::Same(other) => self.get(key) != self.get(other),
+            Default::Auto(_) => self.get(key).is_some(),
+        })
+    }
+
     /// A whole number that is set.
     ///
     /// # Panics
@@ -322,6 +338,14 @@ impl Settings {
         }
     }
 
+    /// The setting that this one follows, having no value of its own.
+    fn follows(&self, setting: &Setting) -> Option<&'static str> {
+        match setting.default {
+            Default::Same(other) if self.get(other) == self.get(setting.key) => Some(other),
+            _ => None,
+        }
+    }
+
     /// What differs from `former`, as `key: former -> now`; with `resume` only settings of that kind.
     pub fn differences(&self, former: &Settings, resume: Resume) -> Vec<String> {
         let shown = |value: Option<&Value>, kind: Kind| match (value, kind) {
@@ -331,6 +355,8 @@ impl Settings {
         self.list
             .iter()
             .filter(|s| s.resume == resume && self.get(s.key) != former.get(s.key))
+            // What followed another and follows it still is told with that one.
+            .filter(|s| self.follows(s).is_none() || former.follows(s).is_none())
             .map(|s| {
                 let (before, now) = (shown(former.get(s.key), s.kind), shown(self.get(s.key), s.kind));
                 // Two texts may go by one name.
@@ -359,7 +385,11 @@ impl Settings {
                 Some(Value::Integer(n)) => n.to_string(),
                 Some(Value::Number(x)) => toml::Value::Float(*x).to_string(),
             };
-            out += &format!("\n# {}\n{} = {value}\n", setting.help, setting.key);
+            // In the next run too.
+            out += &match self.follows(setting) {
+                Some(other) => format!("\n# {}\n# {} = {value}  # as {other}\n", setting.help, setting.key),
+                None => format!("\n# {}\n{} = {value}\n", setting.help, setting.key),
+            };
         }
         out
     }

@@ -27,6 +27,18 @@ pub fn check_resumed(
     Ok(())
 }
 
+/// Refuses to go on to a step that lies behind; says whether there is a step to make.
+pub fn check_steps(dir: &RunDir, done: u64, settings: &Settings) -> Result<bool, Error> {
+    let steps = settings.integer("steps");
+    if done > steps {
+        let dir = dir.path().display();
+        return Err(Error::Usage(format!(
+            "{dir}: the run has made {done} steps already; give more than that, not {steps}"
+        )));
+    }
+    Ok(done < steps)
+}
+
 /// A run that was asked to stop, and is saved.
 pub fn interrupted(dir: &RunDir, task: &str, step: u64) -> Error {
     let command = dir.resume_command(task);

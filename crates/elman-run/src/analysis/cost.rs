@@ -13,8 +13,12 @@
 //! RTRL                          D P + D² + D       T (2W + e + D (2W + e') + 2D²P + 2DP)   T
 //! output from targets, at once  T A                T (6W + e + e')                     2
 //! output from targets, in turn  A                  T (6W + e + e')                     2T
-//! scan, linear layers           T (A + S)          T (6W + e + e')                     4 ⌈log₂ T⌉
+//! scan, linear layers           T (A + S)          T (6W + e + e' + M) + 2 R(T)        4 ⌊log₂ T⌋
 //! ```
+//!
+//! A scan evaluates the equations that carry C times more, once for each carried value (M = C e_c + C² H numbers a step, with e_c the
+//! operations of these equations), and then combines steps in pairs, forward and backward: with U pairs on the way up and V states handed out on the way
+//! down over all levels, R(T) = H (U (2C³ + 2C²) + V 2C²). U = T - 1 and V = T - 1 - log₂ T where T is a power of 2.
 //!
 //! Weights take 2W forward, 2W for the gradient by what they multiply and 2W for their own. RTRL carries ∂s/∂θ (D, P) forward and
 //! multiplies it by ∂s_t/∂s_{t-1} at each step. Outputs from targets are for networks that feed back their output alone: targets in its
@@ -65,6 +69,12 @@ pub struct Sizes {
     pub forward: usize,
     /// e', operations of their gradient.
     pub backward: usize,
+    /// M, operations of a step by which a scan finds its linear map, besides the equations.
+    pub scan_maps: usize,
+    /// H (2C³ + 2C²), operations by which it makes one of two steps.
+    pub scan_pair: usize,
+    /// H 2C², operations by which it hands out a state.
+    pub scan_state: usize,
 }
 
 impl Sizes {
@@ -77,18 +87,25 @@ impl Sizes {
                 l.layer.parameters().iter().filter(|p| p.role == Role::Weight).map(|p| p.len()).sum::<usize>();
             let recurrent = |stage: &&ResolvedStage| stage.reads.iter().any(|p| matches!(p, Place::Before(_)));
             let scanned = Scan::new(&l.layer).ok().and(l.layer.stages().iter().find(recurrent));
-            sizes.scanned += l.layer.sizes().input
-                + match scanned {
-                    Some(stage) => stage.width * stage.writes.len() * (stage.writes.len() + 2),
-                    // As if each number of the state had a factor of its own.
-                    None => 3 * l.layer.state_widths().iter().sum::<usize>(),
-                };
+            // C and H; where no scan is possible as if each number of the state had a factor of its own.
+            let (c, width) = match scanned {
+                Some(stage) => (stage.writes.len(), stage.width),
+                None => (1, l.layer.state_widths().iter().sum::<usize>()),
+            };
+            sizes.scanned += l.layer.sizes().input + width * c * (c + 2);
+            sizes.scan_maps += c * c * width;
+            sizes.scan_pair += width * 2 * c * c * (c + 1);
+            sizes.scan_state += width * 2 * c * c;
             sizes.kept += l.layer.values().iter().map(|v| l.layer.sizes().of(v.width)).sum::<usize>();
             for (s, stage) in l.layer.stages().iter().enumerate() {
                 let graph = StageGraph::of(&**l.layer.cell(), s);
                 let gradient = graph.gradient();
                 sizes.kept += stage.gates.len() * stage.width;
-                sizes.forward += stage.width * graph.operations().total();
+                let operations = stage.width * graph.operations().total();
+                sizes.forward += operations;
+                if scanned.is_none_or(|scanned| std::ptr::eq(scanned, stage)) {
+                    sizes.scan_maps += c * operations;
+                }
                 sizes.backward += stage.width * Operations::count(&gradient.nodes[graph.nodes.len()..]).total();
             }
         }
@@ -107,6 +124,9 @@ pub fn costs(network: &Network, steps: usize, window: usize) -> Vec<Cost> {
     let output_fed = feeds_back_its_output(network);
     // Up and down through the levels of `Scan::levels`, forward and backward.
     let passes = f(4 * steps.max(1).ilog2() as usize);
+    let (pairs, states) = combinations(steps);
+    let combined = f(pairs) * f(sizes.scan_pair) + f(states) * f(sizes.scan_state);
+    let scan = bptt + t * f(sizes.scan_maps) + 2.0 * combined;
     let cost = |way, memory, operations, serial, growth, lecture, possible| Cost {
         way,
         memory,
@@ -125,8 +145,20 @@ pub fn costs(network: &Network, steps: usize, window: usize) -> Vec<Cost> {
         cost("RTRL", d * p + d * d + d, influence, t, ["1", "T", "T"], None, has_an_influence(network)),
         cost("output from targets, at once", t * a, bptt, 2.0, ["T", "T", "1"], from_targets, output_fed),
         cost("output from targets, in turn", a, bptt, 2.0 * t, ["1", "T", "T"], from_targets, output_fed),
-        cost("scan over time", t * (a + f(sizes.scanned)), bptt, passes, ["T", "T", "log T"], None, linear),
+        cost("scan over time", t * (a + f(sizes.scanned)), scan, passes, ["T", "T", "log T"], None, linear),
     ]
+}
+
+/// Over all levels of a scan of `steps` steps: pairs that become one on the way up, states that are handed out on the way down; a pair's second
+/// step has the pair's state already, and the first step of all its own.
+fn combinations(mut steps: usize) -> (usize, usize) {
+    let (mut pairs, mut states) = (0, 0);
+    while steps > 1 {
+        pairs += steps / 2;
+        states += steps.div_ceil(2) - 1;
+        steps /= 2;
+    }
+    (pairs, states)
 }
 
 /// Whether real-time recurrent learning can carry the influence of all parameters: in one layer whose output is part of its state.

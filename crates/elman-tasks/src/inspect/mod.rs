@@ -173,7 +173,7 @@ impl From<AnalysisError> for Error {
 /// # Errors
 /// There is no run, it has no model yet, the text or its length do not fit, a file cannot be written, or it was stopped.
 pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error> {
-    let (task, evaluation) = tasks::open(&options.dir, options.stop)?;
+    let (task, mut evaluation) = tasks::open(&options.dir, options.stop)?;
     let path = if options.best { evaluation.dir.best() } else { evaluation.dir.model() };
     if !path.exists() {
         return Err(Error::Usage(format!(
@@ -181,6 +181,10 @@ pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error
             path.display(),
             evaluation.dir.resume_command(task.name)
         )));
+    }
+    if let Some(open) = task.series {
+        evaluation.best = options.best;
+        return series::of_run(options, task, &evaluation, open, log);
     }
     let model = Model::load(&path)?;
     let (name, tokens, begin) = match &options.data {
@@ -193,7 +197,7 @@ pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error
     if let Some(file) = &options.export {
         log("states and gates of every step");
         let trace = Trace::new(&network, &TextPath::new(&network, &engine, &ids)?)?;
-        return export(file, &trace, &ids, &symbols);
+        return export(file, &trace, Some((&ids, &symbols)));
     }
     let steps = ids.len() - 1;
     let lags = lags(options.lags, steps, "--lags", "--length")?;
@@ -358,8 +362,8 @@ fn measured(network: &Network, path: &TextPath, engine: &Arc<Engine>, lags: usiz
     Ok(Measured { flow, products, verdict, lyapunov, matrices: recurrent_matrices(network, MAX_MATRIX) })
 }
 
-/// Writes every named value of every step, (T, width) each, and the ids of the characters that were read (T).
-fn export(file: &Path, trace: &Trace, ids: &[u32], symbols: &[String]) -> Result<Report, Error> {
+/// Writes every named value of every step, (T, width) each, and of a text the ids of the characters that were read (T).
+fn export(file: &Path, trace: &Trace, text: Option<(&[u32], &[String])>) -> Result<Report, Error> {
     let mut tensors: Vec<Tensor> = trace
         .series
         .iter()
@@ -369,16 +373,20 @@ fn export(file: &Path, trace: &Trace, ids: &[u32], symbols: &[String]) -> Result
             values: s.values.iter().map(|&v| v as f32).collect(),
         })
         .collect();
-    // Ids are far below 2^24, up to which every whole number is one of f32.
-    let read = ids[..trace.steps].iter().map(|&id| id as f32).collect();
-    tensors.push(Tensor { name: "ids".into(), shape: vec![trace.steps], values: read });
+    if let Some((ids, _)) = text {
+        // Ids are far below 2^24, up to which every whole number is one of f32.
+        let read = ids[..trace.steps].iter().map(|&id| id as f32).collect();
+        tensors.push(Tensor { name: "ids".into(), shape: vec![trace.steps], values: read });
+    }
     match file.extension().and_then(|ending| ending.to_str()) {
         Some("npz") => npz::write(file, &tensors)?,
         Some("safetensors") => {
-            // Words are told apart by blanks.
-            let words = symbols.iter().any(|symbol| symbol.chars().count() > 1);
-            let text = symbols[..trace.steps].join(if words { " " } else { "" });
-            let metadata = [("elman.text".to_string(), text)].into();
+            let text = text.map(|(_, symbols)| {
+                // Words are told apart by blanks.
+                let words = symbols.iter().any(|symbol| symbol.chars().count() > 1);
+                ("elman.text".to_string(), symbols[..trace.steps].join(if words { " " } else { "" }))
+            });
+            let metadata = text.into_iter().collect();
             TensorFile { metadata, tensors: tensors.clone() }.write(file)?;
         }
         _ => {

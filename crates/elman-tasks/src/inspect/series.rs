@@ -1,12 +1,12 @@
 //! Looking into a network that reads numbers: the same report over a series.
 
-use super::{Findings, Subject, Words, lags, measure, write};
-use crate::tasks::Report;
+use super::{Findings, LENGTH, Subject, Words, export, lags, measure, write};
+use crate::tasks::{Evaluation, OpenSeries, Report, Task};
 use crate::{Error, Stop};
 use elman::network::{Predict, SequenceNetwork};
 use elman::parameters;
 use elman_core::engine::Engine;
-use elman_run::analysis::{AnalysisError, Network, NetworkLayer, Path, series_features};
+use elman_run::analysis::{AnalysisError, Network, NetworkLayer, Path, Trace, series_features};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -91,7 +91,6 @@ pub fn run(
     if options.window == 0 {
         return Err(Error::Usage("window: it is 0; it must be at least 1".into()));
     }
-    let mark = |t: usize| if t.is_multiple_of(MARKS) { t.to_string() } else { String::new() };
     let subject = Subject {
         run: options.name.clone(),
         model: None,
@@ -99,12 +98,84 @@ pub fn run(
         cell: now.layers()[0].layer.cell().spec().name.into(),
         parameters: parameters::export(trained).iter().map(|p| p.values.len()).sum(),
         data: options.data.clone(),
-        words: Words { unit: "step", material: "series", loss: "(½ Σ error²)", key: "half_squared_error" },
+        words: WORDS,
         features: series_features(&now, &path),
-        symbols: (0..path.steps()).map(mark).collect(),
+        symbols: marks(&path),
         lags: lags(options.lags, path.steps(), "lags", "inputs")?,
         window: options.window,
     };
     let findings: Findings = measure(now, &before, &path, subject, &engine, options.stop, log)?;
     write(&findings, &options.out)
+}
+
+const WORDS: Words = Words { unit: "step", material: "series", loss: "(½ Σ error²)", key: "half_squared_error" };
+
+/// What stands under the steps.
+fn marks(path: &Path) -> Vec<String> {
+    let mark = |t: usize| if t.is_multiple_of(MARKS) { t.to_string() } else { String::new() };
+    (0..path.steps()).map(mark).collect()
+}
+
+/// A run's network and what it reads.
+pub(crate) struct SeriesOfRun {
+    pub trained: Network,
+    /// The same before its first step.
+    pub untrained: Network,
+    /// (T, I).
+    pub inputs: Vec<f64>,
+    /// (T, K).
+    pub targets: Vec<f64>,
+    /// How the cell and what is read are called.
+    pub cell: String,
+    pub data: String,
+    /// Steps that training goes back.
+    pub window: usize,
+}
+
+/// `elman inspect` of a run that reads numbers.
+pub(super) fn of_run(
+    options: &super::Options,
+    task: &Task,
+    evaluation: &Evaluation,
+    open: OpenSeries,
+    log: &mut dyn FnMut(&str),
+) -> Result<Report, Error> {
+    if options.data.is_some() {
+        let task = task.name;
+        return Err(Error::Usage(format!("--data: `{task}` makes its data from the run's settings; leave it out")));
+    }
+    let SeriesOfRun { trained, untrained, inputs, targets, cell, data, window } = open(evaluation)?;
+    let (width, outputs) = (trained.layers()[0].layer.sizes().input, trained.vocabulary());
+    let there = inputs.len() / width;
+    let steps = match options.length {
+        None => there.min(LENGTH),
+        Some(length) if (2..=there).contains(&length) => length,
+        Some(length) => {
+            return Err(Error::Usage(format!(
+                "--length: it is {length}, and there are {there} steps; it must be from 2 to {there}"
+            )));
+        }
+    };
+    let engine = Arc::new(Engine::new(options.threads));
+    let path = Path::series(&trained, &engine, &inputs[..steps * width], &targets[..steps * outputs])?;
+    if let Some(file) = &options.export {
+        log("states and gates of every step");
+        return export(file, &Trace::new(&trained, &path)?, None);
+    }
+    let model = if evaluation.best { evaluation.dir.best() } else { evaluation.dir.model() };
+    let subject = Subject {
+        run: options.dir.display().to_string(),
+        model: Some(model.display().to_string()),
+        task: task.name.into(),
+        cell,
+        parameters: trained.layers().iter().map(|l| l.layer.parameter_count()).sum(),
+        data,
+        words: WORDS,
+        features: series_features(&trained, &path),
+        symbols: marks(&path),
+        lags: lags(options.lags, steps, "--lags", "--length")?,
+        window,
+    };
+    let findings = measure(trained, &untrained, &path, subject, &engine, options.stop, log)?;
+    write(&findings, &options.out.clone().unwrap_or_else(|| evaluation.dir.path().join("inspect")))
 }

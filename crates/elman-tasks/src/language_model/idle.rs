@@ -1,5 +1,7 @@
 //! Settings that were given and change nothing beside the others: told at the beginning, so that nobody waits for their effect.
 
+use super::material;
+use crate::optimisation;
 use crate::settings::Settings;
 
 /// A line for each of them.
@@ -11,33 +13,30 @@ pub fn notes(settings: &Settings) -> Vec<String> {
         ("dropout", settings.number("dropout") > 0.0 && one_layer, between),
         ("dropout-between", settings.number("dropout-between") > 0.0 && one_layer, between),
         (
-            "momentum",
-            settings.number("momentum") > 0.0 && is("optimiser", "adam"),
-            "adam has its own, fixed; --optimiser sgd and rmsprop take it",
-        ),
-        (
             "decoupled-decay",
             is("decoupled-decay", "on") && settings.number("weight-decay") == 0.0,
             "--weight-decay is 0",
         ),
         ("clip-by", !is("clip-by", "norm") && is("clip", "off"), "--clip is off"),
         (
-            "schedule-steps",
-            settings.get("schedule-steps").is_some() && ["constant", "epochs"].contains(&settings.text("schedule")),
-            "--schedule is neither warmup nor step nor cosine",
-        ),
-        (
             "patience",
             settings.integer("patience") > 0 && settings.integer("eval-every") == 0,
             "--eval-every is 0: nothing is scored before the end",
+        ),
+        (
+            "patience",
+            settings.integer("patience") > 0
+                && settings.number("held-out") == 0.0
+                && material::path(settings, "valid").is_empty(),
+            "--held-out is 0: nothing is scored",
         ),
     ];
     let cell = settings.text("cell");
     let begins = cell.starts_with("leaky:") && (cell.contains("tau=") || cell.contains("alpha="));
     let lost = (begins && !is("init-range", "off"))
         .then(|| format!("--init-range draws every parameter: where `{cell}` lets its units begin is lost"));
-    let told = idle.into_iter().filter(|(_, idle, _)| *idle);
-    told.map(|(key, _, why)| format!("--{key} changes nothing here: {why}")).chain(lost).collect()
+    let told = idle.into_iter().chain(optimisation::idle(settings)).filter(|(_, idle, _)| *idle);
+    told.map(|(key, _, why)| optimisation::idle_note(key, why)).chain(lost).collect()
 }
 
 #[cfg(test)]
@@ -63,6 +62,8 @@ mod tests {
             (("momentum", "0.9"), ("optimiser", "sgd")),
             (("decoupled-decay", "on"), ("weight-decay", "0.01")),
             (("schedule-steps", "10"), ("schedule", "cosine")),
+            (("gamma", "0.3"), ("schedule", "step")),
+            (("hold-epochs", "3"), ("schedule", "epochs")),
         ] {
             let told = of(&[idle]);
             assert_eq!(told.len(), 1, "{told:?}");
@@ -74,5 +75,6 @@ mod tests {
         assert_eq!(of(&[("clip-by", "value"), ("clip", "off")]).len(), 1);
         assert_eq!(of(&[("patience", "3"), ("eval-every", "5")]), [""; 0]);
         assert_eq!(of(&[("patience", "3"), ("eval-every", "0")]).len(), 1);
+        assert_eq!(of(&[("patience", "3"), ("held-out", "0")]).len(), 1);
     }
 }

@@ -11,7 +11,7 @@ use crate::metrics::Metric;
 use crate::observer::asked;
 use crate::plot::{self, Curve};
 use crate::settings::{Kind, Settings};
-use crate::stopping::{check_resumed, diverged, interrupted};
+use crate::stopping::{check_resumed, check_steps, diverged, interrupted};
 use crate::tasks::{Report, Start};
 use crate::{Error, Loss, Observer, Plan, RunDir};
 use elman::network::LanguageModel;
@@ -78,11 +78,15 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
     };
     let corpus = &source.source().corpus;
     corpus.vocabulary.save(dir.vocabulary())?;
-    // Last: a directory with a config.toml is a run.
-    dir.write(&dir.config(), &settings.to_toml(task.name, &corpus.fingerprint, &ran))?;
+    let goes_on = check_steps(&dir, trainer.step_count(), &settings)?;
+    let metrics = LogFile::open(&dir.metrics(), progress.metrics)?;
+    // Last: a directory with a config.toml is a run. What no step is made with does not come into it.
+    if goes_on || !dir.config().exists() {
+        dir.write(&dir.config(), &settings.to_toml(task.name, &corpus.fingerprint, &ran))?;
+    }
 
     let mut run = Run {
-        metrics: LogFile::open(&dir.metrics(), progress.metrics)?,
+        metrics,
         samples: LogFile::open(&dir.samples(), progress.samples)?,
         events: EventFile::create(dir.path(), trainer.step_count())?,
         settings,
@@ -398,8 +402,8 @@ impl Run<'_> {
         self.plot()
     }
 
-    fn plot(&self) -> Result<(), Error> {
-        let metrics = Metric::read(&self.dir.metrics())?;
+    fn plot(&mut self) -> Result<(), Error> {
+        let Some(metrics) = Metric::read_for_plot(&self.dir.metrics(), self.observer) else { return Ok(()) };
         let points = |value: fn(&Metric) -> Option<f64>| {
             metrics.iter().filter_map(|m| Some((m.step as f64, value(m)?))).collect::<Vec<_>>()
         };
@@ -491,11 +495,12 @@ impl Run<'_> {
         let tokens = steps as f64 * self.material().tokens_in_a_step() as f64;
         let mut report = Report::default();
         report.text += &match &scored {
-            Some(score) => format!(
+            Some(score) if unigram > 0.0 => format!(
                 "held-out: {}; {:.0} % of the unigram entropy of {unigram:.3} nats\n",
                 describe(score, unit),
                 100.0 * score.nats / unigram
             ),
+            Some(score) => format!("held-out: {}; the text has one {unit} only\n", describe(score, unit)),
             None => "no held-out part to score\n".to_string(),
         };
         if let Some(score) = &tested {

@@ -1,5 +1,6 @@
 //! The registry of tasks: one line each, and what a task is.
 
+use crate::inspect::series::SeriesOfRun;
 use crate::language_model::material::Corpus;
 use crate::settings::{Setting, Settings};
 use crate::{Error, Observer, RunDir, Stop};
@@ -33,12 +34,17 @@ pub struct Task {
     pub train: fn(Start, &mut dyn Observer) -> Result<Report, Error>,
     /// Reads what the settings name as data, if they are tokens of a text.
     pub(crate) corpus: Option<OpenCorpus>,
+    /// A run's network and what it reads, for tasks of numbers.
+    pub(crate) series: Option<OpenSeries>,
     /// Scores a model on a data file, or on the run's own held-out part.
     pub eval: fn(&Evaluation, &mut dyn Observer) -> Result<Report, Error>,
 }
 
 /// Reads the corpus of these settings.
 pub(crate) type OpenCorpus = fn(&Settings, &mut dyn Observer) -> Result<Corpus, Error>;
+
+/// Reads the network of a run, trained and untrained, and its test part.
+pub(crate) type OpenSeries = fn(&Evaluation) -> Result<SeriesOfRun, Error>;
 
 /// What a command has found out: for people, and for programs.
 #[derive(Clone, Debug, Default)]
@@ -132,23 +138,31 @@ pub fn find(name: &str) -> Result<&'static Task, Error> {
 /// # Errors
 /// The settings or the data are wrong; or the run fails, see the task.
 pub fn train(task: &'static Task, request: Request, observer: &mut dyn Observer) -> Result<Report, Error> {
+    let mut settings = Settings::new(task.settings);
     let resume = match (request.resume, &request.out) {
         (false, _) => None,
         (true, Some(out)) => {
             let dir = RunDir::open(out)?;
-            let mut former = Settings::new(task.settings);
-            former.read(&dir.config(), task.name)?;
+            settings.read(&dir.config(), task.name)?;
+            let mut former = settings.clone();
             former.complete();
             Some((dir, former))
         }
         (true, None) => return Err(Error::Usage("--resume needs the run's directory: add --out DIR".into())),
     };
-    let mut settings = resume.as_ref().map_or_else(|| Settings::new(task.settings), |(_, former)| former.clone());
     if let Some(path) = &request.config {
         settings.read(path, task.name)?;
     }
     let mut overrides: Vec<&Override> = request.overrides.iter().collect();
     overrides.sort_by_key(|one| !settings.is_preset(&one.key));
+    let given = |key: &str| request.overrides.iter().any(|one| one.key == key);
+    if given("steps") && given("epochs") {
+        return Err(Error::Usage("--steps and --epochs: they say the same in two ways; leave one out".into()));
+    }
+    // A variable of the shell that is not set.
+    if let Some(empty) = overrides.iter().find(|one| one.value.is_empty() && one.origin == format!("--{}: ", one.key)) {
+        return Err(Error::Usage(format!("--{}: it is empty; give a value, or leave it out", empty.key)));
+    }
     for Override { key, value, origin } in overrides {
         settings.set(key, value, origin)?;
     }

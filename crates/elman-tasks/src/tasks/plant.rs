@@ -10,6 +10,7 @@ use crate::settings::{COUNT, EVERY, FRACTION, Kind, MAX, NOT_NEGATIVE, POSITIVE,
 mod data;
 mod eval;
 mod model;
+mod series;
 mod train;
 
 pub(super) const TASK: Task = Task {
@@ -37,6 +38,7 @@ Output: the run's directory with model, checkpoint, measurements, TensorBoard ev
     settings: SETTINGS,
     preset: |_| {},
     corpus: None,
+    series: Some(series::open),
     train: train::train,
     eval: eval::eval,
 };
@@ -49,7 +51,12 @@ const SETTINGS: &[Setting] = &[
         "The system: two-by-two has two inputs and two outputs of one lag; model-two and model-four (one input, one output) have two and three lags of \
          the output, more than such a network is fed back.",
     ),
-    fixed("noise", NOT_NEGATIVE, Is("0"), "Standard deviation of the noise in the measured outputs."),
+    fixed(
+        "noise",
+        Kind::Number(|x| (0.0..=1000.0).contains(&x), "from 0 to 1000"),
+        Is("0"),
+        "Standard deviation of the noise in the measured outputs.",
+    ),
     fixed("samples", Kind::Integer(10, 100_000_000), Is("4000"), "Steps of the plant to learn from."),
     fixed(
         "cell",

@@ -40,6 +40,7 @@ Output: the run's directory with model, checkpoint, measurements, TensorBoard ev
     settings: SETTINGS,
     preset: embedded,
     corpus: Some(corpus::open),
+    series: None,
     train: |start, observer| LANGUAGE_MODEL.train(start, observer),
     eval: |evaluation, observer| LANGUAGE_MODEL.eval(evaluation, observer),
 };

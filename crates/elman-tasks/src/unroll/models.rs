@@ -13,6 +13,11 @@ fn check(option: &str, value: usize, least: usize, most: usize) -> Result<(), Er
     }
 }
 
+/// What stands for past outputs.
+pub(super) fn training(feed: Feed) -> Training {
+    if feed == Feed::Outputs { Training::Parallel } else { Training::SeriesParallel }
+}
+
 impl Unrolled {
     /// A NARX network over `length` predictions, f at each of them with its inputs u_{t-d}, ..., u_{t-d-n_u+1} and the n_y outputs before it: in
     /// series-parallel form the targets (after the measured beginning), in parallel form its own outputs.
@@ -30,16 +35,36 @@ impl Unrolled {
     /// No prediction or more than [`MAX_DRAWN`], lags or a delay that leave no picture.
     pub fn narx(config: &NarxConfig, training: Training, length: usize) -> Result<Unrolled, Error> {
         let (inputs, outputs, delay) = (config.input_lags, config.output_lags, config.delay);
-        check("--length", length, 1, MAX_DRAWN)?;
         check("--lags", inputs.min(outputs), 1, MAX_LAYERS)?;
         check("--lags", inputs.max(outputs), 1, MAX_LAYERS)?;
         check("--delay", delay, 0, MAX_LAYERS)?;
+        Unrolled::lagged("narx", [inputs, outputs, delay], training, length)
+    }
+
+    /// A layer that carries its output alone, as a model of a system whose input acts a step later ([`OutputFedModel`](elman::network::OutputFedModel)):
+    /// the step of `cell` with u_{t-1} and the output before it, in series-parallel form the target; with [`Feed::Outputs`] its own.
+    ///
+    /// # Errors
+    /// No prediction or more than [`MAX_DRAWN`].
+    pub fn output_fed(cell: &str, feed: Feed, length: usize) -> Result<Unrolled, Error> {
+        Unrolled::lagged(cell, [1, 1, 1], training(feed), length)
+    }
+
+    /// Steps of `name` with so many lags of inputs and outputs, and a delay.
+    fn lagged(
+        name: &str,
+        [inputs, outputs, delay]: [usize; 3],
+        training: Training,
+        length: usize,
+    ) -> Result<Unrolled, Error> {
+        check("--length", length, 1, MAX_DRAWN)?;
         let form = match training {
             Training::SeriesParallel => "series-parallel form (teacher forcing)",
             Training::Parallel => "parallel form (free running)",
         };
-        let mut graph =
-            Unrolled::empty(format!("narx unrolled, {form}, {inputs} input and {outputs} output lags, delay {delay}"));
+        let mut graph = Unrolled::empty(format!(
+            "{name} unrolled, {form}, {inputs} input and {outputs} output lags, delay {delay}"
+        ));
         // The first step for which everything is there.
         let first = outputs.max(delay + inputs - 1) + 1;
         let last = first + length - 1;
@@ -60,7 +85,7 @@ impl Unrolled {
         let weights = graph.vertex(Kind::Weights, "W".into(), column(first + last) / 2.0, 5);
         let mut losses = Vec::new();
         for t in first..=last {
-            let step = graph.vertex(Kind::Step, format!("narx {t}"), column(t), 3);
+            let step = graph.vertex(Kind::Step, format!("{name} {t}"), column(t), 3);
             graph.edge(weights, step, String::new(), Way::Shared);
             let seen = (0..inputs).filter_map(|lag| read[t - delay - lag]);
             seen.for_each(|from| graph.edge(from, step, String::new(), Way::Plain));

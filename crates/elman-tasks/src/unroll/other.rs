@@ -1,9 +1,10 @@
 //! Networks that are no cell, by the numbers that their pictures depend on: widths do not show.
 
+use super::models::training;
 use super::{Feed, MAX_DRAWN, TreeCell, Unrolled, check_layers};
 use crate::Error;
 use elman::network::tree::{Node, Tree};
-use elman::network::{Context, NarxConfig, RmlpConfig, TdnnConfig, Training};
+use elman::network::{Context, NarxConfig, RmlpConfig, TdnnConfig};
 use elman_data::trees;
 
 /// Such a network.
@@ -51,8 +52,7 @@ impl Unrolled {
     pub fn other(other: &Other, length: usize) -> Result<Unrolled, Error> {
         match *other {
             Other::Narx { lags, delay, feed } => {
-                let training = if feed == Feed::Outputs { Training::Parallel } else { Training::SeriesParallel };
-                Unrolled::narx(&NarxConfig { delay, ..NarxConfig::new(lags, lags, &[1]) }, training, length)
+                Unrolled::narx(&NarxConfig { delay, ..NarxConfig::new(lags, lags, &[1]) }, training(feed), length)
             }
             Other::Tdnn { layers, taps, dilation } => {
                 check_layers(layers)?;

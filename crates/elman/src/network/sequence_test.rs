@@ -140,7 +140,6 @@ fn wrong_sizes_are_errors() {
     assert_eq!(none.init(1, &Device::flex()).unwrap_err().to_string(), "number of outputs must be at least 1");
 }
 
-/// The network takes f32 alone, in which the files' parameters and inputs are exact; as for the cells, results are compared with
 #[test]
 fn the_goldens_are_met() {
     let device = Device::flex().autodiff();

@@ -5,7 +5,7 @@ use crate::Error;
 use crate::optimisation::{rule, schedule, threshold};
 use crate::settings::Settings;
 use burn::tensor::Device;
-use elman::network::{OutputFed, OutputFedModel, Series, SystemModel, Training, Units, scores};
+use elman::network::{OutputFed, OutputFedError, OutputFedModel, Series, SystemModel, Training, Units, scores};
 use elman::parameters::Named;
 use elman::train::{Optimiser, Trainer};
 use elman::{RecurrentConfig, Sizes};
@@ -15,7 +15,7 @@ use std::path::Path;
 
 const CONFIG_KEY: &str = "elman.config";
 /// Steps from an input to the output that feels it.
-const DELAY: usize = 1;
+pub const DELAY: usize = 1;
 
 /// What the model is, beside its numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,14 @@ impl Config {
         let layer = RecurrentConfig::new(elman_run::cell::make(&self.cell)?, sizes);
         let layer = layer.init(seed, device).map_err(|error| usage(error.to_string()))?;
         let width = layer.output_width();
-        let network = OutputFed::new(layer).map_err(|error| usage(error.to_string()))?;
+        let network = OutputFed::new(layer).map_err(|error| {
+            usage(match error {
+                OutputFedError::Carries { cell, carried } => {
+                    format!("`{cell}` carries {carried}; a plant's network carries its output alone, such as `jordan`")
+                }
+                other => other.to_string(),
+            })
+        })?;
         if width != output {
             let title = elman_run::cell::title(&self.cell);
             let has = format!("an output of {width} numbers, and the plant has {output}");

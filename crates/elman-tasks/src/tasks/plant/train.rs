@@ -8,9 +8,10 @@ use crate::events::EventFile;
 use crate::log_file::LogFile;
 use crate::metrics::Metric;
 use crate::observer::asked;
+use crate::optimisation;
 use crate::plot::{self, Curve};
 use crate::settings::Settings;
-use crate::stopping::{check_resumed, diverged, interrupted};
+use crate::stopping::{check_resumed, check_steps, diverged, interrupted};
 use crate::tasks::{Report, Start};
 use crate::{Error, Loss, Observer, Plan, RunDir};
 use elman::network::{OutputFedModel, SystemModel, Windows};
@@ -52,10 +53,14 @@ pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error>
             (dir, Progress::new())
         }
     };
-    // Last: a directory with a config.toml is a run.
-    dir.write(&dir.config(), &settings.to_toml(task.name, "made from the settings", "f32"))?;
+    let goes_on = check_steps(&dir, trainer.step_count(), &settings)?;
+    let metrics = LogFile::open(&dir.metrics(), progress.metrics)?;
+    // Last: a directory with a config.toml is a run. What no step is made with does not come into it.
+    if goes_on || !dir.config().exists() {
+        dir.write(&dir.config(), &settings.to_toml(task.name, "made from the settings", "f32"))?;
+    }
     let mut run = Run {
-        metrics: LogFile::open(&dir.metrics(), progress.metrics)?,
+        metrics,
         events: EventFile::create(dir.path(), trainer.step_count())?,
         settings,
         dir,
@@ -115,6 +120,10 @@ impl Run<'_> {
         named.iter().map(|p| p.values.len()).sum()
     }
 
+    fn samples_in_a_step(&self) -> u64 {
+        self.settings.integer("batch") * self.settings.integer("seq-len")
+    }
+
     fn introduce(&mut self) {
         let Run { settings, data, config, dir, .. } = &*self;
         let fed = match (settings.text("feed"), settings.integer("chunk")) {
@@ -136,8 +145,10 @@ impl Run<'_> {
             dir.path().display()
         );
         self.observer.note(&line);
-        if self.settings.text("feed") == "outputs" && self.settings.integer("chunk") > 0 {
-            self.observer.note("chunk: it changes nothing where the network's own outputs are fed back");
+        let chunk = self.settings.text("feed") == "outputs" && self.settings.integer("chunk") > 0;
+        let own = ("chunk", chunk, "--feed is outputs");
+        for (key, _, why) in optimisation::idle(&self.settings).into_iter().chain([own]).filter(|(_, idle, _)| *idle) {
+            self.observer.note(&optimisation::idle_note(key, why));
         }
     }
 
@@ -194,7 +205,7 @@ impl Run<'_> {
         let one_step = scored.map(|fits| fits.one_step.relative);
         let metric = Metric {
             step,
-            epoch: 0,
+            epoch: step.saturating_sub(1) * self.samples_in_a_step() / self.data.train.steps() as u64,
             loss: taken.map(|t| t.0),
             gradient_norm: taken.map(|t| t.1),
             learning_rate: taken.map(|_| rate),
@@ -236,8 +247,8 @@ impl Run<'_> {
     }
 
     /// The losses.
-    fn plot(&self) -> Result<(), Error> {
-        let metrics = Metric::read(&self.dir.metrics())?;
+    fn plot(&mut self) -> Result<(), Error> {
+        let Some(metrics) = Metric::read_for_plot(&self.dir.metrics(), self.observer) else { return Ok(()) };
         let points = |value: fn(&Metric) -> Option<f64>| {
             metrics.iter().filter_map(|m| Some((m.step as f64, value(m)?))).collect::<Vec<_>>()
         };

@@ -87,6 +87,9 @@ pub fn open(settings: &Settings, observer: &mut dyn Observer) -> Result<Corpus, 
     let (least, most) = (settings.integer("min-count"), settings.size("vocabulary"));
     let known = words.frequent(split.train.clone(), least, most);
     let distinct = words.distinct();
+    if known.len() == 2 && least <= 1 {
+        return Err(Error::Usage(format!("{name}: it has no word, only ends of lines; give another text")));
+    }
     if known.len() == 2 {
         return Err(Error::Usage(format!(
             "{name}: of {distinct} distinct words none is left with min-count {least} and vocabulary {most}; lower `min-count`, raise \
@@ -135,5 +138,5 @@ fn unigram_nats(ids: &[u32], vocabulary: usize) -> f64 {
     let mut counts = vec![0u64; vocabulary];
     ids.iter().for_each(|&id| counts[id as usize] += 1);
     let total = ids.len() as f64;
-    -counts.iter().filter(|&&n| n > 0).map(|&n| n as f64 / total * (n as f64 / total).ln()).sum::<f64>()
+    0.0 - counts.iter().filter(|&&n| n > 0).map(|&n| n as f64 / total * (n as f64 / total).ln()).sum::<f64>()
 }

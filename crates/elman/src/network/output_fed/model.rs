@@ -76,6 +76,11 @@ impl OutputFedModel {
         self
     }
 
+    /// Its units.
+    pub fn units(&self) -> &Units {
+        &self.units
+    }
+
     /// Is trained in this way from now on.
     pub fn with_training(mut self, training: Training) -> Self {
         self.training = training;
