@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Place, finish, same, text};
-use elman_run::{Model, Vocabulary};
+use common::{Place, elman, finish, same, text};
+use elman_run::{Model, TensorFile, Vocabulary};
 use std::collections::BTreeMap;
 
 /// Scalars by tag and step.
@@ -254,4 +254,36 @@ fn watching_changes_nothing_and_is_asked_for() {
     all.extend(["train/clipped".into(), "watch/update_to_parameters".into()]);
     all.sort();
     assert_eq!(tags("run"), all);
+}
+
+/// A plant has no gates; its updates and clipping are seen like those of a text.
+#[test]
+fn a_plants_updates_are_those_of_its_models() {
+    let place = Place::new();
+    let train = |out: &str, steps: &str, more: &[&str]| {
+        let mut command = elman();
+        command.args(["train", "plant", "--out"]).arg(place.path(out)).args(more);
+        command.args(
+            "--hidden 8 --samples 200 --batch 4 --seq-len 10 --schedule constant --log-every 1 --clip 0.01".split(' '),
+        );
+        finish(command.args(["--steps", steps])).ok();
+    };
+    train("nine", "9", &[]);
+    train("ten", "10", &["--watch"]);
+    train("plain", "10", &[]);
+    same(&place.path("ten/model.safetensors"), &place.path("plain/model.safetensors"));
+    let parameters = |run: &str| -> Vec<f32> {
+        let file = TensorFile::read(place.path(run).join("model.safetensors")).unwrap();
+        file.tensors.into_iter().filter(|t| !t.name.starts_with("units.")).flat_map(|t| t.values).collect()
+    };
+    let (before, after) = (parameters("nine"), parameters("ten"));
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+    let update = norm(&mut before.iter().zip(&after).map(|(a, b)| f64::from(*b) - f64::from(*a)));
+    let want = update / norm(&mut before.iter().map(|&x| x.into()));
+    let scalars = scalars(&place, "ten");
+    let at = |tag: &str| scalars[&(tag.to_string(), 10)];
+    // A scalar is an f32.
+    assert!((at("watch/update_to_parameters") / want - 1.0).abs() < 1e-6, "{want}");
+    assert_eq!(at("train/clipped"), 1.0);
+    assert!(!self::scalars(&place, "plain").keys().any(|(tag, _)| tag.starts_with("watch") || tag.contains("clipped")));
 }

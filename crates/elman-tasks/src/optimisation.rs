@@ -1,6 +1,7 @@
 //! From settings to how parameters move.
 
 use crate::settings::{Kind, Settings};
+use elman::parameters::Named;
 use elman::train::{Rule, Schedule};
 
 /// `clip`.
@@ -39,6 +40,28 @@ pub fn schedule(settings: &Settings, epoch: u64) -> Schedule {
         }
         "cosine" => Schedule::Cosine { steps, floor: gamma },
         _ => Schedule::Constant,
+    }
+}
+
+/// The parameters before a step, to be compared with those after it.
+pub struct Update(Vec<Named>);
+
+impl Update {
+    /// Remembers the parameters.
+    pub fn before(parameters: Vec<Named>) -> Update {
+        Update(parameters)
+    }
+
+    /// The norm of the update divided by that of the parameters.
+    pub fn relative(self, after: &[Named]) -> f64 {
+        let (mut update, mut size) = (0.0f64, 0.0f64);
+        for (before, after) in self.0.iter().zip(after) {
+            for (&before, &after) in before.values.iter().zip(&after.values) {
+                update += (f64::from(after) - f64::from(before)).powi(2);
+                size += f64::from(before).powi(2);
+            }
+        }
+        (update / size).sqrt()
     }
 }
 

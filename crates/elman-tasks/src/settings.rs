@@ -496,6 +496,9 @@ mod tests {
         std::fs::write(file.path(), settings.to_toml("t", "f", "f32")).unwrap();
         let mut again = Settings::new(LIST);
         again.read(file.path(), "t").unwrap();
+        // What follows `hidden` stands there as a remark.
+        assert_eq!(again.get("embedding"), None);
+        again.complete();
         assert_eq!(again.values, settings.values);
         let error = Settings::new(LIST).read(file.path(), "other").unwrap_err().to_string();
         assert!(error.ends_with("it is a configuration of `t`, not of `other`"), "{error}");

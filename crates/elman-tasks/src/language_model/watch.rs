@@ -2,6 +2,7 @@
 
 use super::material::Material;
 use crate::Error;
+use crate::optimisation::Update;
 use elman::network::LanguageModel;
 use elman::train::Trainer;
 use elman_core::engine::Engine;
@@ -12,13 +13,13 @@ use std::sync::Arc;
 /// Tokens over which gates are followed.
 const TOKENS: usize = 200;
 
-/// The parameters before a step.
-pub struct Watch(Vec<Vec<f32>>);
+/// What was before a step.
+pub struct Watch(Update);
 
 impl Watch {
     /// Remembers the parameters.
     pub fn before(trainer: &Trainer<LanguageModel>) -> Watch {
-        Watch(trainer.network().parameters().into_iter().map(|p| p.values).collect())
+        Watch(Update::before(trainer.network().parameters()))
     }
 
     /// What is to be seen after the step: the norm of the update divided by that of the parameters, and for each gate the mean share of
@@ -29,14 +30,8 @@ impl Watch {
         model: &Model,
         material: &Material,
     ) -> Result<Vec<(String, f64)>, Error> {
-        let (mut update, mut size) = (0.0f64, 0.0f64);
-        for (before, after) in self.0.iter().zip(trainer.network().parameters()) {
-            for (&before, &after) in before.iter().zip(&after.values) {
-                update += (f64::from(after) - f64::from(before)).powi(2);
-                size += f64::from(before).powi(2);
-            }
-        }
-        let mut scalars = vec![("watch/update_to_parameters".to_string(), (update / size).sqrt())];
+        let update = self.0.relative(&trainer.network().parameters());
+        let mut scalars = vec![("watch/update_to_parameters".to_string(), update)];
         let corpus = &material.corpus;
         let part = if corpus.held_out.len() > 1 { &corpus.held_out } else { &corpus.train };
         let mut ids = vec![0; part.len().min(TOKENS)];

@@ -119,6 +119,12 @@ const SETTINGS: &[Setting] = &[
     setting("log-every", COUNT, Is("10"), "Steps between lines in metrics.jsonl."),
     setting("eval-every", EVERY, Is("300"), "Steps between scores on the held-out part; 0 means only at the end."),
     setting(
+        "watch",
+        Kind::Choice(|| vec!["off", "on"]),
+        Is("off"),
+        "Whether TensorBoard also gets the share of clipped steps, and the size of an update relative to the parameters, every log-every steps.",
+    ),
+    setting(
         "checkpoint-every",
         COUNT,
         Is("250"),

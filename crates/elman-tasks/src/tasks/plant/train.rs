@@ -8,7 +8,7 @@ use crate::events::EventFile;
 use crate::log_file::LogFile;
 use crate::metrics::Metric;
 use crate::observer::asked;
-use crate::optimisation;
+use crate::optimisation::{self, Update};
 use crate::plot::{self, Curve};
 use crate::settings::Settings;
 use crate::stopping::{check_resumed, check_steps, diverged, interrupted};
@@ -120,6 +120,10 @@ impl Run<'_> {
         named.iter().map(|p| p.values.len()).sum()
     }
 
+    fn watches(&self) -> bool {
+        self.settings.text("watch") == "on"
+    }
+
     fn samples_in_a_step(&self) -> u64 {
         self.settings.integer("batch") * self.settings.integer("seq-len")
     }
@@ -156,6 +160,10 @@ impl Run<'_> {
     fn step(&mut self) -> Result<(), Error> {
         let stopped =
             |run: &Run, step, what: &str, value: &str| diverged(&run.dir, &run.settings, run.norm, step, what, value);
+        let next = self.trainer.step_count() + 1;
+        let watched = self.watches() && next.is_multiple_of(self.settings.integer("log-every"));
+        let parameters = |run: &Run| elman::parameters::export(run.trainer.network());
+        let before = watched.then(|| Update::before(parameters(self)));
         let done = match self.trainer.step(&mut self.source) {
             Ok(done) => done,
             Err(error) => {
@@ -175,6 +183,10 @@ impl Run<'_> {
             return Err(stopped(self, step, what, &format!("{:.1e}", done.loss)));
         }
         self.norm = Some((step, done.norm));
+        if let Some(before) = before {
+            let update = before.relative(&parameters(self));
+            self.events.scalars(step, &[("watch/update_to_parameters", update)])?;
+        }
         let due = |key: &str| {
             let every = self.settings.integer(key);
             every > 0 && step.is_multiple_of(every)
@@ -219,6 +231,7 @@ impl Run<'_> {
             ("train/mean_square", metric.loss),
             ("train/gradient_norm", metric.gradient_norm),
             ("train/learning_rate", metric.learning_rate),
+            ("train/clipped", taken.map(|t| t.2).filter(|_| self.watches())),
             ("held-out/one_step", one_step),
             ("held-out/free_run", metric.free_run),
         ]
