@@ -1,6 +1,6 @@
 //! Where a run stands: with the trainer's checkpoint, all that a resumed run goes on from.
 
-use crate::Error;
+use crate::{Error, Observer, RunDir};
 use elman::train::{BatchSource, Checkpoint, CheckpointError, Network, Trainer};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -98,7 +98,7 @@ pub fn save<N: Network, C: Serialize + Clone>(
 }
 
 /// Reads a checkpoint of `task` into a trainer of the same sizes, and goes to its place in the data.
-pub fn load<N: Network, C: DeserializeOwned + PartialEq + Debug>(
+fn load<N: Network, C: DeserializeOwned + PartialEq + Debug>(
     path: &Path,
     task: &str,
     config: &C,
@@ -122,6 +122,25 @@ pub fn load<N: Network, C: DeserializeOwned + PartialEq + Debug>(
     }
     trainer.restore(checkpoint, source).map_err(refused)?;
     Ok(note.progress)
+}
+
+/// The directory of a new run, or of the one that goes on, which is then brought to its last checkpoint if it has one.
+pub fn open<N: Network, C: DeserializeOwned + PartialEq + Debug>(
+    start: (&str, &Path, Option<RunDir>),
+    config: &C,
+    trainer: &mut Trainer<N>,
+    source: &mut impl BatchSource<N::Batch>,
+    observer: &mut dyn Observer,
+) -> Result<(RunDir, Progress), Error> {
+    let (task, out, former) = start;
+    let Some(dir) = former else { return Ok((RunDir::create(out)?, Progress::new())) };
+    if !dir.checkpoint().exists() {
+        observer.note(&format!("{}: no checkpoint yet, starting from the beginning", dir.path().display()));
+        return Ok((dir, Progress::new()));
+    }
+    let progress = load(&dir.checkpoint(), task, config, trainer, source)?;
+    observer.note(&format!("{}: going on after step {}", dir.path().display(), trainer.step_count()));
+    Ok((dir, progress))
 }
 
 #[cfg(test)]

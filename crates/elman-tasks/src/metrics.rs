@@ -41,6 +41,11 @@ impl Metric {
         serde_json::to_string(self).unwrap_or_default() + "\n"
     }
 
+    /// A value of those lines that have it, by step.
+    pub(crate) fn points(lines: &[Metric], value: impl Fn(&Metric) -> Option<f64>) -> Vec<(f64, f64)> {
+        lines.iter().filter_map(|line| Some((line.step as f64, value(line)?))).collect()
+    }
+
     /// Reads a file of lines for a picture, which is left out with a word of it where the file was altered.
     pub(crate) fn read_for_plot(path: &Path, observer: &mut dyn Observer) -> Option<Vec<Metric>> {
         Metric::read(path).inspect_err(|error| observer.note(&format!("{error}; the picture is left out"))).ok()

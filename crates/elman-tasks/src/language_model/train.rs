@@ -64,18 +64,8 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
     let truncation = Truncation::new(material.streams.steps(), material.back)
         .map_err(|error| Error::Usage(format!("stride and seq-len: {error}")))?;
     let mut source = Overlapping::new(material, truncation);
-    let (dir, progress) = match resume {
-        None => (RunDir::create(&out)?, Progress::new()),
-        Some((dir, _)) if dir.checkpoint().exists() => {
-            let progress = checkpoint::load(&dir.checkpoint(), task.name, &config, &mut trainer, &mut source)?;
-            observer.note(&format!("{}: going on after step {}", dir.path().display(), trainer.step_count()));
-            (dir, progress)
-        }
-        Some((dir, _)) => {
-            observer.note(&format!("{}: no checkpoint yet, starting from the beginning", dir.path().display()));
-            (dir, Progress::new())
-        }
-    };
+    let former = resume.map(|(dir, _)| dir);
+    let (dir, progress) = checkpoint::open((task.name, &out, former), &config, &mut trainer, &mut source, observer)?;
     let corpus = &source.source().corpus;
     corpus.vocabulary.save(dir.vocabulary())?;
     let goes_on = check_steps(&dir, trainer.step_count(), &settings)?;
@@ -404,9 +394,7 @@ impl Run<'_> {
 
     fn plot(&mut self) -> Result<(), Error> {
         let Some(metrics) = Metric::read_for_plot(&self.dir.metrics(), self.observer) else { return Ok(()) };
-        let points = |value: fn(&Metric) -> Option<f64>| {
-            metrics.iter().filter_map(|m| Some((m.step as f64, value(m)?))).collect::<Vec<_>>()
-        };
+        let points = |value: fn(&Metric) -> Option<f64>| Metric::points(&metrics, value);
         let curves = [
             Curve { name: "training", points: points(|m| m.loss), marks: false },
             Curve { name: "held-out", points: points(|m| m.held_out.or(m.held_out_whole)), marks: true },

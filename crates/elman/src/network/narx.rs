@@ -2,8 +2,8 @@
 
 use super::dense::{Mlp, MlpConfig};
 use super::error::{LARGEST, NetworkError};
-use super::series::{Series, SeriesBatch, SeriesError, Units, check_finite, to_f64, to_tensor};
-use super::system::{SystemModel, Training, measured_rows};
+use super::series::{Series, SeriesBatch, SeriesError, Units, to_f64, to_tensor};
+use super::system::{SystemModel, Training, measured_rows, predicted_steps, restored};
 use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
 use crate::recurrent::State;
@@ -188,12 +188,8 @@ impl SystemModel for Narx {
     }
 
     fn one_step(&self, series: &Series) -> Result<Vec<f64>, SeriesError> {
-        series.check_channels(self.channels)?;
+        predicted_steps(self, series)?;
         let start = self.first();
-        if series.steps() <= start {
-            let why = "the first ones are the model's lags";
-            return Err(SeriesError::TooShort { what: "series", steps: series.steps(), needed: start + 1, why });
-        }
         let plain = self.valid();
         let options = plain.options();
         let u = to_tensor(self.units.u.normalise(series.u()), 1, series.inputs(), &options);
@@ -208,11 +204,7 @@ impl SystemModel for Narx {
         let [inputs, outputs] = self.channels;
         let u = to_tensor(self.units.u.normalise(u), 1, inputs, &options);
         let y = to_tensor(self.units.y.normalise(measured), 1, outputs, &options);
-        let predicted = self.units.y.restore(&to_f64(plain.parallel(&u, &y, start)));
-        match check_finite("output", &predicted, outputs) {
-            Err(SeriesError::NotFinite { step, .. }) => Err(SeriesError::Diverged { step: start + step }),
-            _ => Ok(predicted),
-        }
+        restored(plain.parallel(&u, &y, start), &self.units, start)
     }
 }
 

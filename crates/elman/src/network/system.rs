@@ -57,6 +57,26 @@ pub(crate) fn measured_rows(model: &impl SystemModel, u: &[f64], measured: &[f64
     Ok(start)
 }
 
+/// Checks the series of a prediction one step ahead; gives the number of its steps.
+pub(crate) fn predicted_steps(model: &impl SystemModel, series: &Series) -> Result<usize, SeriesError> {
+    series.check_channels(model.channels())?;
+    let (steps, first) = (series.steps(), model.first());
+    if steps <= first {
+        let why = "the first ones are the model's lags";
+        return Err(SeriesError::TooShort { what: "series", steps, needed: first + 1, why });
+    }
+    Ok(steps)
+}
+
+/// A free run from the step `start` on in physical units, unless it has left the numbers.
+pub(crate) fn restored(predicted: Tensor<3>, units: &Units, start: usize) -> Result<Vec<f64>, SeriesError> {
+    let predicted = units.y.restore(&to_f64(predicted));
+    match check_finite("output", &predicted, units.y.mean.len()) {
+        Err(SeriesError::NotFinite { step, .. }) => Err(SeriesError::Diverged { step: start + step }),
+        _ => Ok(predicted),
+    }
+}
+
 /// A network from sequences to sequences, step t depending on the steps up to t only, that can go on from a state.
 pub trait SequenceMap: Module + ModuleDisplay {
     /// Numbers of inputs and of outputs.
@@ -166,12 +186,7 @@ impl<N: SequenceMap> SystemModel for SequenceModel<N> {
     }
 
     fn one_step(&self, series: &Series) -> Result<Vec<f64>, SeriesError> {
-        series.check_channels(self.channels)?;
-        let steps = series.steps();
-        if steps <= self.first() {
-            let why = "the first ones are the model's lags";
-            return Err(SeriesError::TooShort { what: "series", steps, needed: self.first() + 1, why });
-        }
+        let steps = predicted_steps(self, series)?;
         let plain = self.valid();
         let [u, y] = plain.tensors(series.u(), series.y(), 1, &options_of(&plain));
         let (predicted, _) = plain.network.forward(plain.inputs(&u, &y, steps), None);
@@ -181,7 +196,7 @@ impl<N: SequenceMap> SystemModel for SequenceModel<N> {
     /// The network's state is brought up with the measured steps first.
     fn free_run(&self, u: &[f64], measured: &[f64]) -> Result<Vec<f64>, SeriesError> {
         let start = measured_rows(self, u, measured)?;
-        let [inputs, outputs] = self.channels;
+        let inputs = self.channels[0];
         let steps = u.len() / inputs;
         let plain = self.valid();
         let first = plain.first();
@@ -206,11 +221,7 @@ impl<N: SequenceMap> SystemModel for SequenceModel<N> {
             }
             Tensor::cat(predicted, 0)
         };
-        let predicted = self.units.y.restore(&to_f64(predicted));
-        match check_finite("output", &predicted, outputs) {
-            Err(SeriesError::NotFinite { step, .. }) => Err(SeriesError::Diverged { step: start + step }),
-            _ => Ok(predicted),
-        }
+        restored(predicted, &self.units, start)
     }
 }
 

@@ -41,18 +41,8 @@ pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error>
     let (length, batch) = (settings.size("seq-len").saturating_add(warm), settings.size("batch"));
     let mut source = Windows::new(vec![data.train.clone()], length, batch, warm, settings.integer("seed"))
         .map_err(|error| Error::Usage(format!("seq-len and samples: {error}")))?;
-    let (dir, progress) = match resume {
-        None => (RunDir::create(&out)?, Progress::new()),
-        Some((dir, _)) if dir.checkpoint().exists() => {
-            let progress = checkpoint::load(&dir.checkpoint(), task.name, &config, &mut trainer, &mut source)?;
-            observer.note(&format!("{}: going on after step {}", dir.path().display(), trainer.step_count()));
-            (dir, progress)
-        }
-        Some((dir, _)) => {
-            observer.note(&format!("{}: no checkpoint yet, starting from the beginning", dir.path().display()));
-            (dir, Progress::new())
-        }
-    };
+    let former = resume.map(|(dir, _)| dir);
+    let (dir, progress) = checkpoint::open((task.name, &out, former), &config, &mut trainer, &mut source, observer)?;
     let goes_on = check_steps(&dir, trainer.step_count(), &settings)?;
     let metrics = LogFile::open(&dir.metrics(), progress.metrics)?;
     // Last: a directory with a config.toml is a run. What no step is made with does not come into it.
@@ -262,9 +252,7 @@ impl Run<'_> {
     /// The losses.
     fn plot(&mut self) -> Result<(), Error> {
         let Some(metrics) = Metric::read_for_plot(&self.dir.metrics(), self.observer) else { return Ok(()) };
-        let points = |value: fn(&Metric) -> Option<f64>| {
-            metrics.iter().filter_map(|m| Some((m.step as f64, value(m)?))).collect::<Vec<_>>()
-        };
+        let points = |value: fn(&Metric) -> Option<f64>| Metric::points(&metrics, value);
         let curves = [
             Curve { name: "training", points: points(|m| m.loss), marks: false },
             Curve { name: "held-out, one step", points: points(|m| m.held_out.or(m.held_out_whole)), marks: true },

@@ -2,8 +2,8 @@
 
 use super::OutputFed;
 use crate::network::error::{LARGEST, NetworkError};
-use crate::network::series::{Series, SeriesBatch, SeriesError, Units, check_finite, to_f64, to_tensor};
-use crate::network::system::{SystemModel, Training, measured_rows, options_of};
+use crate::network::series::{Series, SeriesBatch, SeriesError, Units, to_f64, to_tensor};
+use crate::network::system::{SystemModel, Training, measured_rows, options_of, predicted_steps, restored};
 use crate::parameters::{self, Gradient, Named, ParameterError};
 use crate::random::Random;
 use crate::recurrent::State;
@@ -149,12 +149,7 @@ impl SystemModel for OutputFedModel {
     }
 
     fn one_step(&self, series: &Series) -> Result<Vec<f64>, SeriesError> {
-        series.check_channels(self.channels())?;
-        let (start, steps) = (self.first(), series.steps());
-        if steps <= start {
-            let why = "the first ones are the model's lags";
-            return Err(SeriesError::TooShort { what: "series", steps, needed: start + 1, why });
-        }
+        let (start, steps) = (self.first(), predicted_steps(self, series)?);
         let plain = self.valid();
         let [u, y] = plain.tensors(series.u(), series.y(), 1);
         let x = u.slice_dim(0, start - self.delay..steps - self.delay);
@@ -165,17 +160,13 @@ impl SystemModel for OutputFedModel {
 
     fn free_run(&self, u: &[f64], measured: &[f64]) -> Result<Vec<f64>, SeriesError> {
         let start = measured_rows(self, u, measured)?;
-        let [inputs, outputs] = self.channels();
+        let [inputs, _] = self.channels();
         let steps = u.len() / inputs;
         let plain = self.valid();
         let [u, y] = plain.tensors(u, measured, 1);
         let x = u.slice_dim(0, start - self.delay..steps - self.delay);
         let predicted = plain.network.free_run(x, y.slice_dim(0, start - 1..start).squeeze_dim(0));
-        let predicted = self.units.y.restore(&to_f64(predicted));
-        match check_finite("output", &predicted, outputs) {
-            Err(SeriesError::NotFinite { step, .. }) => Err(SeriesError::Diverged { step: start + step }),
-            _ => Ok(predicted),
-        }
+        restored(predicted, &self.units, start)
     }
 }
 
