@@ -167,12 +167,10 @@ fn wrong_use_is_one_clear_line() {
     run(["unroll", &dir, "--layers", "2"]).fails(2, &["--layers: it is not for a plant's network"]);
     run(["inspect", &dir, "--data", "x.txt"]).fails(2, &["--data: `plant` makes its data"]);
     run(["inspect", &dir, "--length", "1"]).fails(2, &["--length: it is 1, and there are 799 steps"]);
-    {
-        run(["sample", &dir]).fails(
-            2,
-            &["run/model.safetensors: a model of numbers, not of characters or words; `elman eval` scores its run"],
-        );
-    }
+    run(["sample", &dir]).fails(
+        2,
+        &["run/model.safetensors: a model of numbers, not of characters or words; `elman eval` scores its run"],
+    );
     run(["eval", &dir, "--data", "x.txt"]).fails(2, &["--data: `plant` makes its data from the run's settings"]);
     run(["eval", &dir, "--weights", "int8"]).fails(2, &["--weights: "]);
     let bytes = place.read("run/model.safetensors");

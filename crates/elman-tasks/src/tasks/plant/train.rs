@@ -265,7 +265,7 @@ impl Run<'_> {
         }
     }
 
-    /// The plant's output in the test part, and the model's in free run, over the first steps of the first output.
+    /// The plant's output in the test part, and the model's in free run: the first of the outputs.
     fn plot_free_run(&self) -> Result<(), Error> {
         let (model, part) = (self.trainer.network(), &self.data.test);
         let (outputs, first) = (part.measured.outputs(), model.first());
