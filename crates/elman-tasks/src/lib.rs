@@ -1,7 +1,7 @@
 //! What Elman can be trained for: one file an application, and what they all share.
 //!
 //! A task is data -> batches, network, loss, metric, output. The tasks stand in [`tasks::REGISTRY`]; the program, its
-//! help texts and its checks all read that list. Shared by all: [`settings`], the [run's directory](run_dir), the files that
+//! help texts and its checks all read that list. Shared by all: the way through training (`training.rs`), [`settings`], the [run's directory](run_dir), the files that
 //! grow in it ([`log_file`], [`metrics`], [`events`]), its [`plot`]s, and the [`observer`] that watches a run.
 
 mod checkpoint;
@@ -21,6 +21,7 @@ pub mod run_dir;
 pub mod settings;
 mod stopping;
 pub mod tasks;
+mod training;
 pub mod unroll;
 
 pub use elman::init;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// A line. Nothing in it depends on the clock, so that a run that was resumed writes the same file as an unbroken one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metric {
     /// Steps done.
     pub step: u64,
@@ -71,18 +71,7 @@ mod tests {
 
     #[test]
     fn lines_hold_only_what_was_measured() {
-        let (loss, none) = (Some(1.5), None);
-        let metric = Metric {
-            step: 3,
-            epoch: 0,
-            loss,
-            gradient_norm: none,
-            learning_rate: none,
-            held_out: none,
-            free_run: none,
-            held_out_whole: none,
-            test: none,
-        };
+        let metric = Metric { step: 3, loss: Some(1.5), ..Metric::default() };
         assert_eq!(metric.line(), "{\"step\":3,\"epoch\":0,\"loss\":1.5}\n");
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), metric.line().repeat(2)).unwrap();

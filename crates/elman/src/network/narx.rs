@@ -4,7 +4,6 @@ use super::dense::{Mlp, MlpConfig};
 use super::error::{LARGEST, NetworkError};
 use super::series::{Series, SeriesBatch, SeriesError, Units, to_f64, to_tensor};
 use super::system::{SystemModel, Training, measured_rows, predicted_steps, restored};
-use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
 use crate::recurrent::State;
 use crate::train::Network;
@@ -39,7 +38,7 @@ impl NarxConfig {
         NarxConfig { inputs: 1, outputs: 1, input_lags, output_lags, delay: 1, hidden, activation }
     }
 
-    /// Draws a model from `seed`. It takes values as they are until [`Narx::with_units`].
+    /// Draws a model from `seed`. It takes values as they are until [`SystemModel::with_units`].
     ///
     /// # Errors
     /// If a number of channels, of lags or a width is 0, or a lag or the delay is above [`LARGEST`].
@@ -74,10 +73,10 @@ struct Orders {
 /// y_{n+1} = F(y_n, ..., y_{n-q+1}; u_n, ..., u_{n-q+1}): n_y = n_u = q, d = 1.) Its source: Leontaritis & Billings 1985; as a network,
 /// Narendra & Parthasarathy 1990.
 ///
-/// It takes and gives physical units; f works on numbers scaled by the mean and deviation of [`with_units`](Narx::with_units).
+/// It takes and gives physical units; f works on numbers scaled by the mean and deviation of [`with_units`](SystemModel::with_units).
 /// Train it with a [`Trainer`](crate::train::Trainer) on [`Windows`](super::Windows) whose first [`first`](SystemModel::first) or more steps are
 /// not scored; the loss is the mean square of the scaled error. Parameters: `mlp.layers.0.weight`, ... A trainer's checkpoint has the
-/// parameters alone: a model that goes on from one must be given the same units first. [`parameters`](Narx::parameters) has both.
+/// parameters alone: a model that goes on from one must be given the same units first. [`parameters`](SystemModel::parameters) has both.
 ///
 /// ```
 /// use burn::tensor::Device;
@@ -108,33 +107,10 @@ pub struct Narx {
 }
 
 impl Narx {
-    /// Works in these units from now on: those of the series that it learns from.
-    ///
-    /// # Panics
-    /// If they have other channels than the model.
-    pub fn with_units(mut self, units: Units) -> Self {
-        assert_eq!([units.u.mean.len(), units.y.mean.len()], self.channels, "channels of the units and of the model");
-        self.units = units;
-        self
-    }
-
     /// Is trained in this way from now on.
     pub fn with_training(mut self, training: Training) -> Self {
         self.training = training;
         self
-    }
-
-    /// Every parameter by name, and the units, for a model file.
-    pub fn parameters(&self) -> Vec<Named> {
-        let mut all = parameters::export(self);
-        all.extend(self.units.named());
-        all
-    }
-
-    /// Replaces every parameter and the units.
-    pub fn with_parameters(self, mut parameters: Vec<Named>) -> Result<Self, ParameterError> {
-        let units = self.units.take(&mut parameters)?;
-        Ok(parameters::import(self, parameters)?.with_units(units))
     }
 
     /// The lags of the input for the steps `start..T` of `u` (T, B, M): (T - start, B, n_u M), the newest first.
@@ -181,6 +157,14 @@ fn lags(x: &Tensor<3>, start: usize, delay: usize, count: usize) -> Tensor<3> {
 impl SystemModel for Narx {
     fn channels(&self) -> [usize; 2] {
         self.channels
+    }
+
+    fn units(&self) -> &Units {
+        &self.units
+    }
+
+    fn units_mut(&mut self) -> &mut Units {
+        &mut self.units
     }
 
     fn first(&self) -> usize {

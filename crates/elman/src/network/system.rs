@@ -9,9 +9,41 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{DType, Device, Tensor};
 
 /// A model of a system with input u and output y, in physical units. Sequences are row-major, time first.
-pub trait SystemModel {
+pub trait SystemModel: Module {
     /// M and P, the numbers of input and output channels.
     fn channels(&self) -> [usize; 2];
+
+    /// The units that it takes and gives numbers in.
+    fn units(&self) -> &Units;
+
+    /// The same, to be replaced; of as many channels.
+    fn units_mut(&mut self) -> &mut Units;
+
+    /// Works in these units from now on: those of the series that it learns from.
+    ///
+    /// # Panics
+    /// If they have other channels than the model.
+    fn with_units(mut self, units: Units) -> Self {
+        assert_eq!([units.u.mean.len(), units.y.mean.len()], self.channels(), "channels of the units and of the model");
+        *self.units_mut() = units;
+        self
+    }
+
+    /// Every parameter by name, and the units, for a model file.
+    fn parameters(&self) -> Vec<Named> {
+        let mut all = parameters::export(self);
+        all.extend(self.units().named());
+        all
+    }
+
+    /// Replaces every parameter and the units.
+    ///
+    /// # Errors
+    /// One is missing, has another shape, or is not this model's.
+    fn with_parameters(self, mut parameters: Vec<Named>) -> Result<Self, ParameterError> {
+        let units = self.units().take(&mut parameters)?;
+        Ok(parameters::import(self, parameters)?.with_units(units))
+    }
 
     /// The first step that can be predicted, counted from 0: how many steps must be there before it.
     fn first(&self) -> usize;
@@ -91,7 +123,7 @@ pub trait SequenceMap: Module + ModuleDisplay {
 ///
 /// It takes and gives physical units, and the network works on scaled numbers. Trained with measured outputs
 /// (series-parallel) by truncated or full BPTT; the loss is the mean square of the scaled error. Every batch starts a new sequence.
-/// Parameters: `network.…`. A trainer's checkpoint has these alone, [`parameters`](SequenceModel::parameters) the units too.
+/// Parameters: `network.…`. A trainer's checkpoint has these alone, [`parameters`](SystemModel::parameters) the units too.
 #[derive(Module, Debug)]
 pub struct SequenceModel<N: Module> {
     /// The network.
@@ -118,29 +150,6 @@ impl<N: SequenceMap> SequenceModel<N> {
         super::NetworkError::check("the input delay d", delay, 0, super::error::LARGEST)?;
         let channels = [inputs - if feedback { outputs } else { 0 }, outputs];
         Ok(SequenceModel { network, channels, delay, feedback, units: Units::none(channels[0], channels[1]) })
-    }
-
-    /// Works in these units from now on: those of the series that it learns from.
-    ///
-    /// # Panics
-    /// If they have other channels than the model.
-    pub fn with_units(mut self, units: Units) -> Self {
-        assert_eq!([units.u.mean.len(), units.y.mean.len()], self.channels, "channels of the units and of the model");
-        self.units = units;
-        self
-    }
-
-    /// Every parameter by name, and the units, for a model file.
-    pub fn parameters(&self) -> Vec<Named> {
-        let mut all = parameters::export(self);
-        all.extend(self.units.named());
-        all
-    }
-
-    /// Replaces every parameter and the units.
-    pub fn with_parameters(self, mut parameters: Vec<Named>) -> Result<Self, ParameterError> {
-        let units = self.units.take(&mut parameters)?;
-        Ok(parameters::import(self, parameters)?.with_units(units))
     }
 
     /// The network's inputs of the steps `first..T` of `u` (T, B, M) and `y` (T or more, B, P), both scaled.
@@ -179,6 +188,14 @@ pub(super) fn options_of<M: Module>(module: &M) -> (Device, DType) {
 impl<N: SequenceMap> SystemModel for SequenceModel<N> {
     fn channels(&self) -> [usize; 2] {
         self.channels
+    }
+
+    fn units(&self) -> &Units {
+        &self.units
+    }
+
+    fn units_mut(&mut self) -> &mut Units {
+        &mut self.units
     }
 
     fn first(&self) -> usize {

@@ -4,7 +4,7 @@ use super::OutputFed;
 use crate::network::error::{LARGEST, NetworkError};
 use crate::network::series::{Series, SeriesBatch, SeriesError, Units, to_f64, to_tensor};
 use crate::network::system::{SystemModel, Training, measured_rows, options_of, predicted_steps, restored};
-use crate::parameters::{self, Gradient, Named, ParameterError};
+use crate::parameters::{self, Gradient};
 use crate::random::Random;
 use crate::recurrent::State;
 use crate::train::{Learnt, Network};
@@ -21,7 +21,7 @@ use burn::tensor::Tensor;
 /// steps are not scored. [`Training::SeriesParallel`], the default, is teacher forcing: the measured outputs stand in y_{t-1}'s place, and all steps of
 /// a window are computed at once, or in [chunks](OutputFedModel::with_chunks). [`Training::Parallel`] goes back through the free run.
 ///
-/// It takes and gives physical units; the network works on numbers scaled by [`with_units`](OutputFedModel::with_units). The layer's output must
+/// It takes and gives physical units; the network works on numbers scaled by [`with_units`](SystemModel::with_units). The layer's output must
 /// reach them: Jordan's logistic function does not, `jordan:output-activation=identity` does. Parameters: `network.rnn.weight_ih_l0`, ...
 ///
 /// ```
@@ -66,21 +66,6 @@ impl OutputFedModel {
         Ok(OutputFedModel { network, delay, units, training: Training::SeriesParallel, chunk: None })
     }
 
-    /// Works in these units from now on: those of the series that it learns from.
-    ///
-    /// # Panics
-    /// If they have other channels than the model.
-    pub fn with_units(mut self, units: Units) -> Self {
-        assert_eq!([units.u.mean.len(), units.y.mean.len()], self.channels(), "channels of the units and of the model");
-        self.units = units;
-        self
-    }
-
-    /// Its units.
-    pub fn units(&self) -> &Units {
-        &self.units
-    }
-
     /// Is trained in this way from now on.
     pub fn with_training(mut self, training: Training) -> Self {
         self.training = training;
@@ -96,22 +81,6 @@ impl OutputFedModel {
         NetworkError::check("the number of steps of a chunk", steps, 1, usize::MAX)?;
         self.chunk = Some(steps);
         Ok(self)
-    }
-
-    /// Every parameter by name, and the units, for a model file.
-    pub fn parameters(&self) -> Vec<Named> {
-        let mut all = parameters::export(self);
-        all.extend(self.units.named());
-        all
-    }
-
-    /// Replaces every parameter and the units.
-    ///
-    /// # Errors
-    /// One is missing, has another shape, or is not this model's.
-    pub fn with_parameters(self, mut parameters: Vec<Named>) -> Result<Self, ParameterError> {
-        let units = self.units.take(&mut parameters)?;
-        Ok(parameters::import(self, parameters)?.with_units(units))
     }
 
     /// u (T, B, M) and y (T or fewer, B, P), scaled.
@@ -142,6 +111,14 @@ impl SystemModel for OutputFedModel {
     fn channels(&self) -> [usize; 2] {
         let rnn = self.network.recurrent();
         [rnn.layers()[0].sizes().input, rnn.output_width()]
+    }
+
+    fn units(&self) -> &Units {
+        &self.units
+    }
+
+    fn units_mut(&mut self) -> &mut Units {
+        &mut self.units
     }
 
     fn first(&self) -> usize {
