@@ -45,7 +45,6 @@ fn train_eval_and_sample_agree() {
     };
     assert_eq!(eval(&[])["tokens"], 2999);
     assert_eq!(eval(&[])["nats"], eval(&["--threads", "3"])["nats"]);
-    assert!(eval(&["--best"])["nats"].is_number());
     assert_eq!(eval(&["--weights", "full"]), eval(&[]));
     for format in ["bf16", "int8"] {
         let compressed = eval(&["--weights", format]);
@@ -55,6 +54,30 @@ fn train_eval_and_sample_agree() {
     }
     let text = run(["eval", &dir]).ok().out;
     assert!(text.contains("nats") && text.contains("bits") && text.contains("(299 predictions)"), "{text}");
+}
+
+/// A rate at which training soon leaves what it had found.
+#[test]
+fn the_best_model_is_that_of_the_lowest_score() {
+    let place = Place::new();
+    finish(place.train("run").args("--steps 60 --eval-every 5 --lr 0.3 --eval-size 100000".split(' '))).ok();
+    let dir = place.path("run").display().to_string();
+    let lines = String::from_utf8(place.read("run/metrics.jsonl")).unwrap();
+    let scores = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let scores: Vec<f64> = scores.filter_map(|line| line["held_out"].as_f64()).collect();
+    assert_eq!(scores.len(), 12);
+    let lowest = scores.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(scores[11] > lowest + 0.01, "the last score is not the lowest: {scores:?}");
+    let nats = |extra: &[&str]| {
+        let report = object(&finish(elman().args(["eval", &dir, "--json"]).args(extra)).ok().out);
+        report["nats"].as_f64().unwrap()
+    };
+    assert_eq!((nats(&["--best"]), nats(&[])), (lowest, scores[11]));
+    let sample = |extra: &[&str]| object(&finish(elman().args(["sample", &dir, "--json"]).args(extra)).ok().out);
+    let (best, last) = (sample(&["--best"]), sample(&[]));
+    assert!(best["model"].as_str().unwrap().ends_with("best.safetensors") && best["text"] != last["text"], "{best}");
+    let file = place.path("run/model.safetensors").display().to_string();
+    run(["sample", &file, "--best"]).fails(2, &["--best: it chooses between a run's models"]);
 }
 
 #[test]

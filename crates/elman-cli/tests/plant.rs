@@ -136,8 +136,15 @@ fn ctrl_c_saves_and_the_run_goes_on() {
     std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut err).unwrap();
     assert_eq!(status.code(), Some(130), "{err}");
     assert!(err.contains("stopped and saved at step") && err.contains("elman train plant --out"), "{err}");
-    let scored = run(["eval", &place.path("run").display().to_string()]).ok().out;
+    let dir = place.path("run").display().to_string();
+    let scored = run(["eval", &dir]).ok().out;
     assert!(scored.contains("free run"), "{scored}");
+    let step = err.split("stopped and saved at step ").nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+    let last = step.parse::<u64>().unwrap() + 9;
+    let report = run(["train", "plant", "--resume", "--json", "--out", &dir, "--steps", &last.to_string()]);
+    assert!(report.err.contains(&format!("going on after step {step}")), "{report:?}");
+    let report = object(report);
+    assert_eq!((&report["step"], &report["steps"]), (&last.into(), &9.into()));
 }
 
 #[test]
@@ -146,6 +153,7 @@ fn wrong_use_is_one_clear_line() {
     let fails = |extra: &str, words: &[&str]| finish(&mut train(&place, "wrong", extra)).fails(2, words);
     fails("--cell lstm", &["cell: `lstm` carries h, c; a plant's network carries its output alone, such as `jordan`"]);
     fails("--cell elman", &["`elman` gives an output of 16 numbers, and the plant has 2", "jordan"]);
+    fails("--cell irnn", &["--cell: unknown cell `irnn`"]);
     fails("--plant model-tow", &["unknown plant `model-tow`; did you mean `model-two`?"]);
     fails("--noise -1", &["`noise` is -1; it must be a number from 0 to 1000"]);
     fails("--feed none", &["unknown feed `none`", "targets, outputs"]);

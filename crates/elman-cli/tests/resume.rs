@@ -62,6 +62,38 @@ fn signal(child: &Child, name: &str) {
     let _ = status;
 }
 
+/// Waits until a run has written this file.
+fn await_file(place: &Place, file: &str, child: &mut Child) {
+    let began = Instant::now();
+    while !place.path(file).exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before it wrote {file}");
+        assert!(began.elapsed() < Duration::from_secs(60), "{file} is not there after a minute");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_stopped_in_its_middle_goes_on_to_the_same_bits() {
+    let place = Place::new();
+    for name in ["-INT", "-KILL"] {
+        let (run, whole) = (format!("run{name}"), format!("whole{name}"));
+        let mut child = spawn(varied(&place, &run).args(["--steps", "100000000"]));
+        await_file(&place, &format!("{run}/model.safetensors"), &mut child);
+        signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), if name == "-INT" { Some(130) } else { None });
+        // Further than it can have come: what stands in whole lines, and less than the steps between two of them.
+        let lines = String::from_utf8(place.read(&format!("{run}/metrics.jsonl"))).unwrap();
+        let steps =
+            lines.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()?["step"].as_u64());
+        let last = (steps.max().unwrap() + 20).to_string();
+        let outcome = finish(place.resume(&run).args(["--steps", &last])).ok();
+        assert!(outcome.err.contains("going on after step "), "{name}: {}", outcome.err);
+        finish(varied(&place, &whole).args(["--steps", &last])).ok();
+        same_run(&place, &whole, &run);
+    }
+}
+
 #[test]
 fn a_killed_run_goes_on_to_the_same_bits() {
     let place = Place::new();
@@ -130,17 +162,14 @@ fn a_second_ctrl_c_ends_at_once() {
     let mut command = place.train_on("long.txt", "run");
     command.args("--hidden 1024 --seq-len 4000 --batch 1 --steps 5".split(' '));
     let mut child = spawn(&mut command);
-    while !place.path("run/config.toml").exists() {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    await_file(&place, "run/config.toml", &mut child);
     std::thread::sleep(Duration::from_millis(300));
     signal(&child, "-INT");
     std::thread::sleep(Duration::from_millis(100));
     signal(&child, "-INT");
-    let began = Instant::now();
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    // The step alone would take longer.
-    assert!(began.elapsed() < Duration::from_secs(1));
+    // The first alone would have waited for the end of the step, and saved it.
+    assert!(!place.path("run/checkpoint.safetensors").exists());
 }
 
 #[test]

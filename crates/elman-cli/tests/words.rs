@@ -27,12 +27,29 @@ fn sentences(n: usize, seed: u64) -> String {
 fn folder(place: &Place) -> PathBuf {
     let folder = place.path("texts");
     std::fs::create_dir_all(&folder).unwrap();
-    for (name, text) in
-        [("my.train.txt", sentences(200, 1)), ("my.valid.txt", sentences(30, 2)), ("my.test.txt", sentences(20, 3))]
-    {
+    for (name, text) in [
+        ("my.train.txt.gz", packed(&sentences(200, 1))),
+        ("my.valid.txt", sentences(30, 2).into()),
+        ("my.test.txt", sentences(20, 3).into()),
+    ] {
         std::fs::write(folder.join(name), text).unwrap();
     }
     folder
+}
+
+/// A gzip file of one stored block (RFC 1951 and 1952).
+fn packed(text: &str) -> Vec<u8> {
+    let length = u16::try_from(text.len()).unwrap();
+    let mut sum = u32::MAX;
+    for byte in text.bytes() {
+        sum ^= u32::from(byte);
+        (0..8).for_each(|_| sum = if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 });
+    }
+    let mut file = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
+    file.extend(length.to_le_bytes().into_iter().chain((!length).to_le_bytes()));
+    file.extend(text.bytes());
+    file.extend((!sum).to_le_bytes().into_iter().chain(u32::from(length).to_le_bytes()));
+    file
 }
 
 /// A small training command: some milliseconds.
@@ -172,12 +189,12 @@ fn stopped_and_resumed_is_the_same_to_the_bit() {
 fn parts_come_from_one_file_a_folder_or_three_files() {
     let place = Place::new();
     let texts = folder(&place);
-    let one = object(&finish(train_on(&texts.join("my.train.txt"), &place, "one").arg("--json")).ok().out);
+    let one = object(&finish(train_on(&texts.join("my.train.txt.gz"), &place, "one").arg("--json")).ok().out);
     // The last tenth of 200 lines of 5 words and 20 more, less the one that is given.
     assert_eq!(one["tokens"], 102 - 1);
     assert!(one.get("test").is_none());
     finish(&mut train_on(&texts, &place, "folder")).ok();
-    let mut command = train_on(&texts.join("my.train.txt"), &place, "files");
+    let mut command = train_on(&texts.join("my.train.txt.gz"), &place, "files");
     command.arg("--valid").arg(texts.join("my.valid.txt")).arg("--test").arg(texts.join("my.test.txt"));
     finish(&mut command).ok();
     same(&place.path("folder/model.safetensors"), &place.path("files/model.safetensors"));
@@ -296,7 +313,7 @@ fn bad_input_is_told_in_a_line() {
     let texts = folder(&place);
     std::fs::write(texts.join("other.train.txt"), "a b").unwrap();
     finish(&mut train_on(&texts, &place, "run"))
-        .fails(2, &["texts: both my.train.txt and other.train.txt may be its part `train`"]);
+        .fails(2, &["texts: both my.train.txt.gz and other.train.txt may be its part `train`"]);
     std::fs::remove_file(texts.join("other.train.txt")).unwrap();
     std::fs::remove_file(texts.join("my.test.txt")).unwrap();
     finish(&mut train_on(&texts, &place, "run")).fails(2, &["texts: there is no file *test*.txt"]);

@@ -8,7 +8,7 @@
 //! A name that an earlier stage has written means the new value; until then it means the one carried from the step
 //! before.
 
-use crate::algebra::{Dual, Expr, Real, lanes::Isa};
+use crate::algebra::{Expr, Real, lanes::Isa};
 use core::fmt::Debug;
 
 /// The width of a stage or value: which of a layer's sizes it has.
@@ -115,9 +115,6 @@ pub trait Stage<const K: usize> {
     /// The equations.
     fn eval<R: Real>(&self, arguments: Self::In<R>) -> Self::Out<R>;
 }
-
-/// Dual number over the arguments of stage `K` of cell `C`.
-pub type StageDual<C, const K: usize, R> = Dual<R, <C as Stage<K>>::In<R>>;
 
 /// One argument or result of a stage for a column of lanes: `ptr + row * stride`, one vector a row.
 ///

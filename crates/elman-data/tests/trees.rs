@@ -1,7 +1,8 @@
 //! Bracketed trees: formats, every refusal, and the whole Stanford Sentiment Treebank.
 
+mod data;
+
 use elman_data::trees::{BracketTree, Fault, TreesError, parse, read};
-use std::path::{Path, PathBuf};
 
 fn one(text: &str) -> BracketTree {
     let mut trees = parse(text).unwrap();
@@ -82,19 +83,9 @@ fn a_tree_as_deep_as_it_is_long_is_read_and_written() {
     assert_eq!(tree.to_string(), text);
 }
 
-/// The folder of the data sets; none where there is none at all.
-fn data() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let folder = std::env::var_os("ELMAN_DATA").map_or(beside, PathBuf::from);
-    folder.is_dir().then_some(folder)
-}
-
 #[test]
 fn the_sentiment_treebank_is_read_and_written_back() {
-    let Some(data) = data() else {
-        eprintln!("skipped: there is no folder of data sets; set ELMAN_DATA");
-        return;
-    };
+    let Some(data) = data::folder() else { return };
     let mut sizes = Vec::new();
     for name in ["train.txt", "dev.txt"] {
         let path = data.join("sst-trees").join(name);

@@ -1,9 +1,10 @@
 //! Words: against a plain reading, and the Penn Treebank's known numbers; files that gzip packed.
 
+mod data;
+
 use elman_data::words::{EOS, UNK};
 use elman_data::{Text, Words, gzip};
 use proptest::prelude::*;
-use std::path::{Path, PathBuf};
 
 fn words(content: &str) -> Words {
     Words::read(&Text::from_static(content.to_string().leak().as_bytes()).unwrap()).unwrap()
@@ -39,19 +40,9 @@ proptest! {
     }
 }
 
-/// The folder of the data sets; none where there is none at all.
-fn data() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let folder = std::env::var_os("ELMAN_DATA").map_or(beside, PathBuf::from);
-    folder.is_dir().then_some(folder)
-}
-
 #[test]
 fn the_penn_treebank_has_its_known_numbers() {
-    let Some(data) = data() else {
-        eprintln!("skipped: there is no folder of data sets; set ELMAN_DATA");
-        return;
-    };
+    let Some(data) = data::folder() else { return };
     let read = |name: &str| Words::read(&Text::open(data.join("ptb").join(name)).unwrap()).unwrap();
     let train = read("ptb.train.txt.gz");
     // Words and line ends, as they are given everywhere.

@@ -250,12 +250,12 @@ impl Unfolded {
         Ok(Unfolded { steps, loss, norms, shares, gradients })
     }
 
-    /// The largest difference from another gradient, each parameter's relative to its largest element.
+    /// The largest difference from another gradient, each parameter's relative to its largest element; NaN where one is.
     ///
     /// # Panics
     /// If it is another network's.
     pub fn difference(&self, other: &Bptt) -> f64 {
-        self.differences(other).into_iter().fold(0.0, f64::max)
+        largest(self.differences(other).into_iter())
     }
 
     /// The same for each parameter of each layer.
@@ -266,10 +266,15 @@ impl Unfolded {
         assert_eq!(self.gradients.len(), other.gradients.len(), "gradients of one network");
         let pair = |(a, b): (&Vec<f64>, &Vec<f64>)| {
             let largest = b.iter().fold(f64::MIN_POSITIVE, |m, x| m.max(x.abs()));
-            a.iter().zip(b).map(|(a, b)| (a - b).abs() / largest).fold(0.0, f64::max)
+            self::largest(a.iter().zip(b).map(|(a, b)| (a - b).abs() / largest))
         };
         self.gradients.iter().zip(&other.gradients).map(pair).collect()
     }
+}
+
+/// The largest of numbers from 0 on; NaN where one is.
+fn largest(numbers: impl Iterator<Item = f64>) -> f64 {
+    numbers.fold(0.0, |m, x| if x > m || x.is_nan() { x } else { m })
 }
 
 fn check(path: &Path, steps: &Range<usize>) -> Result<(), AnalysisError> {

@@ -154,8 +154,9 @@ impl Unfolding {
         Ok(Unfolding { unfolded, copies: steps * per_copy, parameters, differences })
     }
 
+    /// The largest; NaN where one is.
     fn difference(&self) -> f64 {
-        self.differences.iter().copied().fold(0.0, f64::max)
+        self.differences.iter().copied().fold(0.0, |m, x| if x > m || x.is_nan() { x } else { m })
     }
 }
 

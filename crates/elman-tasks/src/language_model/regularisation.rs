@@ -107,6 +107,13 @@ mod tests {
         }
     }
 
+    /// What a network says of itself, without the random name of each of its parameters.
+    fn without_names(text: &str) -> String {
+        let mut parts = text.split("Param: ");
+        let first = parts.next().unwrap_or_default().to_string();
+        parts.fold(first, |all, part| all + part.trim_start_matches(|c: char| c.is_alphanumeric()))
+    }
+
     #[test]
     fn every_setting_reaches_the_network_or_the_trainer() {
         let settings = |key: &str, value: &str| {
@@ -119,16 +126,21 @@ mod tests {
             settings.complete();
             let config = super::super::network::config("char-lm", 4, &settings).unwrap();
             let trainer = super::super::network::trainer(&config, 4, &settings, 1, None).unwrap();
-            format!(
+            without_names(&format!(
                 "{:?}",
                 (
-                    (trainer.network(), &trainer.optimiser, trainer.clip, trainer.clip_by),
+                    (trainer.network(), trainer.network().parameters(), &trainer.optimiser, trainer.rate),
+                    (&trainer.schedule, trainer.clip, trainer.clip_by),
                     (trainer.noise, trainer.parts, &trainer.frozen, &trainer.constraints)
                 )
-            )
+            ))
         };
         let plain = settings("", "");
+        assert_eq!(settings("", ""), plain, "what is compared is the settings' doing");
         for (key, value) in [
+            ("dropout", "0.1"),
+            ("dropout-embedding", "0.1"),
+            ("dropout-readout", "0.1"),
             ("dropout-words", "0.1"),
             ("dropout-input", "0.1"),
             ("dropout-between", "0.1"),
@@ -146,7 +158,16 @@ mod tests {
             ("parts", "2"),
             ("freeze", "weight_hh,bias"),
             ("non-negative", "weight_hh"),
+            ("weight-decay", "0.1"),
             ("decoupled-decay", "on"),
+            ("optimiser", "sgd"),
+            ("lr", "0.3"),
+            ("schedule", "warmup"),
+            ("init-range", "0.3"),
+            ("init-input", "he-normal"),
+            ("init-recurrent", "identity"),
+            ("init-bias", "zeros"),
+            ("forget-bias", "1"),
         ] {
             assert_ne!(settings(key, value), plain, "{key}");
         }

@@ -1,6 +1,6 @@
 //! The adding problem: which recurrent networks of rectifiers carry a number over a hundred steps.
 
-use super::training::{Plan, draw_by_lag, gradient_by_lag, lags, logarithms, numbers, train, trainer};
+use super::training::{Plan, batch_seed, draw_by_lag, gradient_by_lag, lags, logarithms, numbers, train, trainer};
 use super::{Experiment, Log, Options, Outcome, Published, Row};
 use crate::Error;
 use crate::plot::{self, Curve};
@@ -47,7 +47,7 @@ pub(super) const SOLVED: f64 = BASELINE / 10.0;
 
 /// Batch `k` of `count` sequences.
 pub(super) fn batch(length: usize, count: usize, seed: u64, k: u64) -> SequenceBatch {
-    let mut random = Random::new(seed.wrapping_mul(0x1_0000_0001).wrapping_add(k));
+    let mut random = Random::new(batch_seed(seed, k));
     let all: Vec<Adding> = (0..count).map(|_| Adding::new(length, &mut random)).collect();
     let x = (0..length).flat_map(|t| all.iter().flat_map(move |one| one.input(t))).collect();
     let target = Target::Values(all.iter().map(Adding::sum).collect());

@@ -1,6 +1,6 @@
 //! Agreement over a distance: "the cats, which already ate a bunch of food, were full".
 
-use super::training::{Plan, numbers, train};
+use super::training::{Plan, batch_seed, numbers, train};
 use super::{Experiment, Log, Options, Outcome, Published, Row};
 use crate::Error;
 use crate::plot::{self, Curve};
@@ -101,7 +101,7 @@ fn learn(
         learn_initial_state: false,
     };
     let make = |k: u64| {
-        let mut random = Random::new(options.seed.wrapping_mul(0x1_0000_0001).wrapping_add(k));
+        let mut random = Random::new(batch_seed(options.seed, k));
         let range = DISTANCES.end() - DISTANCES.start() + 1;
         let sentence = |_| {
             let distance = DISTANCES.start() + random.below(range);

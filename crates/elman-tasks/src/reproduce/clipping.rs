@@ -1,6 +1,6 @@
 //! What clipping the gradient does for plain gradient descent on long sequences.
 
-use super::training::{End, Plan, run as train, trainer};
+use super::training::{End, Plan, batch_seed, run as train, trainer};
 use super::{Experiment, Log, Options, Outcome, Published, Row, adding, temporal_order};
 use crate::Error;
 use crate::plot::{self, Curve};
@@ -61,9 +61,7 @@ const TASKS: [Task; 2] = [
         clip: 1.0,
         levels: (0.75, 0.1),
         steps: 10_000,
-        batch: |length, count, seed, k| {
-            temporal_order::batch(length, count, seed.wrapping_mul(0x1_0000_0001).wrapping_add(k))
-        },
+        batch: |length, count, seed, k| temporal_order::batch(length, count, batch_seed(seed, k)),
         error: temporal_order::error,
         unit: "of classes wrong",
         picture: "clipping-temporal-order.svg",

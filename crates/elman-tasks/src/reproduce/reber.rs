@@ -1,6 +1,6 @@
 //! The embedded Reber grammar: a symbol kept over a string of unknown length.
 
-use super::training::{Plan, argmax, numbers, train};
+use super::training::{Plan, argmax, batch_seed, numbers, train};
 use super::{Experiment, Log, Options, Outcome, Published, Row};
 use crate::Error;
 use crate::plot::{self, Curve};
@@ -89,7 +89,7 @@ fn run(options: &Options, log: Log) -> Result<Outcome, Error> {
             let seed = options.seed.wrapping_mul(1000).wrapping_add(trial);
             let held_out = strings(256, !seed);
             let plan = Plan::adam(steps, 0.01, 1.0);
-            let make = |k: u64| batch(&strings(10, seed.wrapping_mul(0x1_0000_0001).wrapping_add(k)));
+            let make = |k: u64| batch(&strings(10, batch_seed(seed, k)));
             train(&config, plan, seed, options, make, |step, _, network| {
                 if !step.is_multiple_of(every) {
                     return true;

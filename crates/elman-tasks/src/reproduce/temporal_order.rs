@@ -1,6 +1,8 @@
 //! The temporal order problem: two symbols far apart, and which came first.
 
-use super::training::{Plan, argmax, draw_by_lag, gradient_by_lag, lags, logarithms, numbers, train, trainer};
+use super::training::{
+    Plan, argmax, batch_seed, draw_by_lag, gradient_by_lag, lags, logarithms, numbers, train, trainer,
+};
 use super::{Experiment, Log, Options, Outcome, Published, Row};
 use crate::Error;
 use crate::plot::{self, Curve};
@@ -102,7 +104,7 @@ fn run(options: &Options, log: Log) -> Result<Outcome, Error> {
             let seed = options.seed.wrapping_mul(1000).wrapping_add(trial);
             let held_out = batch(length, rows, !seed);
             let plan = Plan::adam(steps, rate, 10.0);
-            let make = |k: u64| batch(length, 20, seed.wrapping_mul(0x1_0000_0001).wrapping_add(k));
+            let make = |k: u64| batch(length, 20, batch_seed(seed, k));
             let mut last = (0, 1.0);
             if trial == 0 {
                 before.push(Curve { name, points: by_lag(trainer(&config, plan, seed)?.network()), marks: false });

@@ -25,16 +25,16 @@ fn the_short_form_of_every_experiment_runs() {
     let folder = tempfile::tempdir().unwrap();
     for experiment in REGISTRY {
         let name = experiment.name;
-        let go = |seed: u64, out: &str| {
+        let go = |seed: u64, precision: Option<&'static str>, out: &str| {
             let stop = Stop::new(false);
-            let options =
-                Options { seed, quick: true, length: None, precision: None, threads: 1, stop: &stop, dir: None };
-            let mut lines = 0;
-            let report = run(experiment, &options, Some(folder.path().join(out)), &mut |_| lines += 1).unwrap();
-            assert!(lines > 0, "{name} says how far it is");
-            report
+            let options = Options { seed, quick: true, length: None, precision, threads: 1, stop: &stop, dir: None };
+            let mut lines = Vec::new();
+            let report =
+                run(experiment, &options, Some(folder.path().join(out)), &mut |line| lines.push(line.to_string()));
+            assert!(!lines.is_empty(), "{name} says how far it is");
+            (report.unwrap(), lines.join("\n"))
         };
-        let first = go(1, &format!("{name}-1"));
+        let (first, told) = go(1, None, &format!("{name}-1"));
         let rows = first.json["rows"].as_array().unwrap();
         assert!(!rows.is_empty() && rows.iter().all(|r| r["measured"].as_f64().is_some()), "{name}: {rows:?}");
         assert!(rows.iter().all(|r| r["holds"].is_null()), "{name}: a short form claims nothing");
@@ -46,8 +46,16 @@ fn the_short_form_of_every_experiment_runs() {
             assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"), "{name}");
         }
         assert!(first.text.contains("here") && first.text.contains("short form"), "{}", first.text);
-        let again = go(1, &format!("{name}-2"));
+        let (again, _) = go(1, None, &format!("{name}-2"));
         assert_eq!(again.json["rows"], first.json["rows"], "{name}: the seed decides");
+        // Where so short a training solves nothing, with any seed, its losses tell the seeds apart.
+        let (other, told_other) = go(2, None, &format!("{name}-3"));
+        assert!((&other.json["rows"], &told_other) != (&first.json["rows"], &told), "{name}: the seed changes nothing");
+        if experiment.mixed {
+            // Where the processor has no such products, a line says so.
+            let (mixed, told) = go(1, Some("bf16"), &format!("{name}-4"));
+            assert!(told.contains("bf16") && mixed.json["rows"].as_array().unwrap().len() == rows.len(), "{told}");
+        }
     }
 }
 

@@ -30,6 +30,11 @@ impl Plan {
     }
 }
 
+/// What batch `k` of the experiment with this seed is drawn from.
+pub fn batch_seed(seed: u64, k: u64) -> u64 {
+    seed.wrapping_mul(0x1_0000_0001).wrapping_add(k)
+}
+
 /// Batch `k` of a sequence of batches: a pure function of `k`.
 struct Made<F>(u64, F);
 

@@ -2,10 +2,10 @@
 //! once, or in its free run.
 
 use super::Task;
-use crate::language_model::initial;
 use crate::optimisation::CLIP;
 use crate::settings::Default::{Auto, Is};
 use crate::settings::{COUNT, EVERY, FRACTION, Kind, MAX, NOT_NEGATIVE, POSITIVE, SIZE, Setting, fixed, setting};
+use elman_core::cells;
 
 mod data;
 mod eval;
@@ -60,7 +60,8 @@ const SETTINGS: &[Setting] = &[
     fixed("samples", Kind::Integer(10, 100_000_000), Is("4000"), "Steps of the plant to learn from."),
     fixed(
         "cell",
-        Kind::Cell(initial::cell_names, initial::preset),
+        // No names that stand for an initialisation too: a plant has no setting for one.
+        Kind::Cell(|| cells::REGISTRY.iter().map(|entry| entry.name).collect(), |_| None),
         Is("jordan:output-activation=identity"),
         "The recurrent cell, one that carries its output alone. Outputs are scaled, so that a function of the output with bounds cannot reach them.",
     ),

@@ -230,4 +230,36 @@ mod tests {
             assert!((settings.number("gamma").powi(lowered as i32) / last - 1.0).abs() < 1e-12, "{name}");
         }
     }
+
+    /// Zaremba et al., section 4.1; Gal & Ghahramani's model is of the medium size, its probabilities are described in docs/reproductions.md.
+    #[test]
+    fn presets_have_the_papers_sizes() {
+        let common = "vocabulary=10000 min-count=1 cell=lstm layers=2 batch=20 optimiser=sgd schedule=epochs";
+        for (name, own) in [
+            (
+                "zaremba-small",
+                "hidden=200 seq-len=20 epochs=13 hold-epochs=4 dropout=0 dropout-embedding=0 dropout-readout=0",
+            ),
+            (
+                "zaremba-medium",
+                "hidden=650 seq-len=35 epochs=39 hold-epochs=6 dropout=0.5 dropout-embedding=0.5 dropout-readout=0.5 dropout-recurrent=0",
+            ),
+            (
+                "gal-medium",
+                "hidden=650 seq-len=35 epochs=39 hold-epochs=6 dropout=0 dropout-embedding=0 dropout-readout=0 dropout-words=0.2 \
+                 dropout-input=0.35 dropout-between=0.35 dropout-recurrent=0.2 dropout-output=0.35 decoupled-decay=on",
+            ),
+        ] {
+            let mut settings = Settings::new(SETTINGS);
+            settings.set("preset", name, "").unwrap();
+            settings.complete();
+            for pair in common.split_whitespace().chain(own.split_whitespace()) {
+                let (key, value) = pair.split_once('=').unwrap();
+                assert_eq!(settings.get(key).unwrap().to_string(), value, "{name}: {key}");
+            }
+            // 1e-7 of a parameter in a step.
+            let decay = settings.number("weight-decay") * settings.number("lr");
+            assert!((decay - if name == "gal-medium" { 1e-7 } else { 0.0 }).abs() < 1e-12, "{name}: {decay}");
+        }
+    }
 }

@@ -2,13 +2,13 @@
 
 use super::dense::{Mlp, MlpConfig};
 use super::error::{LARGEST, NetworkError};
-use super::series::{Series, SeriesBatch, SeriesError, Units, to_f64, to_tensor};
-use super::system::{SystemModel, Training, measured_rows, predicted_steps, restored};
+use super::series::{Series, SeriesBatch, SeriesError, Units, to_f64};
+use super::system::{SystemModel, Training, measured_rows, predicted_steps, restored, scaled};
 use crate::random::Random;
 use crate::recurrent::State;
 use crate::train::Network;
 use burn::module::Module;
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use elman_core::algebra::Activation;
 use std::collections::VecDeque;
 
@@ -139,12 +139,6 @@ impl Narx {
         }
         Tensor::stack(predicted, 0)
     }
-
-    /// Where the network's tensors live.
-    fn options(&self) -> (Device, DType) {
-        let weight = self.mlp.layers[0].weight.val();
-        (weight.device(), weight.dtype())
-    }
 }
 
 /// `count` lags from `delay` on, for the steps `start..T` of `x` (T, B, W): (T - start, B, count W), the newest first.
@@ -175,19 +169,14 @@ impl SystemModel for Narx {
         predicted_steps(self, series)?;
         let start = self.first();
         let plain = self.valid();
-        let options = plain.options();
-        let u = to_tensor(self.units.u.normalise(series.u()), 1, series.inputs(), &options);
-        let y = to_tensor(self.units.y.normalise(series.y()), 1, series.outputs(), &options);
+        let [u, y] = scaled(&plain, series.u(), series.y(), 1);
         Ok(self.units.y.restore(&to_f64(plain.series_parallel(&u, &y, start))))
     }
 
     fn free_run(&self, u: &[f64], measured: &[f64]) -> Result<Vec<f64>, SeriesError> {
         let start = measured_rows(self, u, measured)?;
         let plain = self.valid();
-        let options = plain.options();
-        let [inputs, outputs] = self.channels;
-        let u = to_tensor(self.units.u.normalise(u), 1, inputs, &options);
-        let y = to_tensor(self.units.y.normalise(measured), 1, outputs, &options);
+        let [u, y] = scaled(&plain, u, measured, 1);
         restored(plain.parallel(&u, &y, start), &self.units, start)
     }
 }
@@ -203,10 +192,7 @@ impl Network for Narx {
         let start = batch.warm_up;
         assert_eq!(batch.channels, self.channels, "channels of the batch and of the model");
         assert!(start >= self.first(), "{start} warm steps, and the model's lags need {}", self.first());
-        let options = self.options();
-        let [inputs, outputs] = self.channels;
-        let u = to_tensor(self.units.u.normalise(&batch.u), batch.batch, inputs, &options);
-        let y = to_tensor(self.units.y.normalise(&batch.y), batch.batch, outputs, &options);
+        let [u, y] = scaled(self, &batch.u, &batch.y, batch.batch);
         let predicted = match self.training {
             Training::SeriesParallel => self.series_parallel(&u, &y, start),
             Training::Parallel => self.parallel(&u, &y, start),

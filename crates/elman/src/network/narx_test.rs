@@ -2,6 +2,7 @@ use super::*;
 use crate::network::testing::{Golden, doubled, gradient_check};
 use crate::network::{Dense, Windows, activation_named, scores};
 use crate::train::{BatchSource, Optimiser, Rule, Trainer};
+use burn::tensor::DType;
 
 /// A recorded series of one kind or another: sines, not in phase.
 fn series(steps: usize, inputs: usize, outputs: usize) -> Series {

@@ -161,14 +161,15 @@ impl<N: SequenceMap> SequenceModel<N> {
             true => Tensor::cat(vec![u, y.clone().slice_dim(0, first - 1..steps - 1)], 2),
         }
     }
+}
 
-    fn tensors(&self, u: &[f64], y: &[f64], batch: usize, options: &(Device, DType)) -> [Tensor<3>; 2] {
-        let [inputs, outputs] = self.channels;
-        [
-            to_tensor(self.units.u.normalise(u), batch, inputs, options),
-            to_tensor(self.units.y.normalise(y), batch, outputs, options),
-        ]
-    }
+/// u (T, B, M) and y (T or fewer, B, P) in the model's own scale, where its tensors live.
+pub(super) fn scaled<S: SystemModel>(model: &S, u: &[f64], y: &[f64], batch: usize) -> [Tensor<3>; 2] {
+    let ([inputs, outputs], units, options) = (model.channels(), model.units(), options_of(model));
+    [
+        to_tensor(units.u.normalise(u), batch, inputs, &options),
+        to_tensor(units.y.normalise(y), batch, outputs, &options),
+    ]
 }
 
 /// Where a module's tensors live.
@@ -205,7 +206,7 @@ impl<N: SequenceMap> SystemModel for SequenceModel<N> {
     fn one_step(&self, series: &Series) -> Result<Vec<f64>, SeriesError> {
         let steps = predicted_steps(self, series)?;
         let plain = self.valid();
-        let [u, y] = plain.tensors(series.u(), series.y(), 1, &options_of(&plain));
+        let [u, y] = scaled(&plain, series.u(), series.y(), 1);
         let (predicted, _) = plain.network.forward(plain.inputs(&u, &y, steps), None);
         Ok(self.units.y.restore(&to_f64(predicted)))
     }
@@ -217,14 +218,13 @@ impl<N: SequenceMap> SystemModel for SequenceModel<N> {
         let steps = u.len() / inputs;
         let plain = self.valid();
         let first = plain.first();
-        let options = options_of(&plain);
         let predicted = if !self.feedback {
             // Nothing is fed back, so that the steps need not come one by one.
-            let u = to_tensor(self.units.u.normalise(u), 1, inputs, &options);
+            let u = to_tensor(self.units.u.normalise(u), 1, inputs, &options_of(&plain));
             let (y, _) = plain.network.forward(plain.inputs(&u, &u, steps), None);
             y.slice_dim(0, start - first..steps - first)
         } else {
-            let [u, y] = plain.tensors(u, measured, 1, &options);
+            let [u, y] = scaled(&plain, u, measured, 1);
             let warm = (start > first).then(|| plain.network.forward(plain.inputs(&u, &y, start), None).1);
             let mut state = warm;
             let mut last = y.slice_dim(0, start - 1..start);
@@ -253,7 +253,7 @@ impl<N: SequenceMap> Network for SequenceModel<N> {
         let (start, first, steps) = (batch.warm_up, self.first(), batch.steps());
         assert_eq!(batch.channels, self.channels, "channels of the batch and of the model");
         assert!(start >= first, "{start} warm steps, and the model's lags need {first}");
-        let [u, y] = self.tensors(&batch.u, &batch.y, batch.batch, &options_of(self));
+        let [u, y] = scaled(self, &batch.u, &batch.y, batch.batch);
         let (predicted, state) = self.network.forward(self.inputs(&u, &y, steps), None);
         let error = predicted.slice_dim(0, start - first..steps - first) - y.slice_dim(0, start..steps);
         ((error.clone() * error).mean(), state)

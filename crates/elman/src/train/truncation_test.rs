@@ -307,13 +307,15 @@ fn sum(all: &[Numbers]) -> Numbers {
 /// The largest difference of a parameter's gradients, as a share of its largest element; of all parameters.
 fn apart(got: &Numbers, want: &Numbers) -> f64 {
     assert_eq!(got.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>());
-    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, |m: f64, v| m.max(v.abs()));
+    // No number where one is none.
+    let greater = |m: f64, v: f64| if v.abs() > m || v.is_nan() { v.abs() } else { m };
+    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, greater);
     let of_one = |(name, want): (&String, &Vec<f64>)| {
         let size = largest(&mut want.iter().copied());
         assert!(size > 0.0, "{name} has no gradient");
         largest(&mut got[name].iter().zip(want).map(|(g, w)| g - w)) / size
     };
-    want.iter().map(of_one).fold(0.0, f64::max)
+    want.iter().map(of_one).fold(0.0, greater)
 }
 
 /// Five windows of k1 tokens, by the paths that survive and no others, in plain loops: h_j = tanh(W x_j + U h_{j-1} + b), the loss of a window

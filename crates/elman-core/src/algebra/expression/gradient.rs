@@ -1,5 +1,6 @@
 //! Reverse-mode derivative of a recorded stage, as expressions.
 
+use super::graph::prune;
 use super::tape::Tape;
 use super::{Node, NodeId, StageGraph};
 use crate::algebra::Real;
@@ -122,25 +123,8 @@ impl Gradient {
 
     /// Drops what taking out common factors has left without a use; the stage's own nodes stay.
     fn pruned(mut self, stage_nodes: usize) -> Gradient {
-        let mut used = vec![false; self.nodes.len()];
-        used[..stage_nodes].fill(true);
-        for id in [&self.given, &self.added, &self.total].into_iter().flatten().filter_map(|id| *id) {
-            used[id] = true;
-        }
-        for id in (stage_nodes..self.nodes.len()).rev() {
-            if used[id] {
-                self.nodes[id].operands().for_each(|o| used[o] = true);
-            }
-        }
-        let mut new = vec![0; self.nodes.len()];
-        let mut kept = Vec::new();
-        for (id, &node) in self.nodes.iter().enumerate() {
-            if used[id] {
-                new[id] = kept.len();
-                kept.push(node.renumber(|o| new[o]));
-            }
-        }
-        self.nodes = kept;
+        let results = [&self.given, &self.added, &self.total].into_iter().flatten().filter_map(|id| *id);
+        let new = prune(&mut self.nodes, stage_nodes, results);
         for list in [&mut self.given, &mut self.added, &mut self.total] {
             list.iter_mut().flatten().for_each(|id| *id = new[*id]);
         }
@@ -209,10 +193,11 @@ mod tests {
         use crate::algebra::expression::{Argument, ArgumentKind, record};
         use crate::algebra::{Dual, prelude::*};
 
-        /// Uses each operation of [`Real`] with live operands on both sides, squares, and a constant.
+        /// Uses each operation of [`Real`] that cells are written in, with live operands on both sides, squares, and a constant.
         fn all<R: Real>([x, y]: [R; 2]) -> R {
             let q = x / (K(3.0) + y * y);
-            tanh(q) * sigmoid(x - y) + relu(-x) * exp(q * K2::<R>()) - x.step() * y / R::constant(2.0) + x * x
+            let waves = sin(x * y) * cos(q) + softplus(x - y * y);
+            tanh(q) * sigmoid(x - y) + relu(-x) * exp(q * K2::<R>()) - x.step() * y / R::constant(2.0) + x * x + waves
         }
         #[allow(non_snake_case)]
         fn K2<R: Real>() -> R {

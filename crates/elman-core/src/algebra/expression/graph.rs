@@ -148,26 +148,8 @@ impl StageGraph {
 
     /// Drops what folding has left without a use.
     fn pruned(mut self) -> StageGraph {
-        let arguments = self.arguments.len();
-        let mut used = vec![false; self.nodes.len()];
-        used[..arguments].fill(true);
-        for id in self.outputs.iter().copied().chain(self.equations.iter().map(|e| e.value)) {
-            used[id] = true;
-        }
-        for id in (arguments..self.nodes.len()).rev() {
-            if used[id] {
-                self.nodes[id].operands().for_each(|o| used[o] = true);
-            }
-        }
-        let mut new = vec![0; self.nodes.len()];
-        let mut kept = Vec::new();
-        for (id, &node) in self.nodes.iter().enumerate() {
-            if used[id] {
-                new[id] = kept.len();
-                kept.push(node.renumber(|o| new[o]));
-            }
-        }
-        self.nodes = kept;
+        let results = self.outputs.iter().copied().chain(self.equations.iter().map(|e| e.value));
+        let new = prune(&mut self.nodes, self.arguments.len(), results);
         self.outputs.iter_mut().for_each(|id| *id = new[*id]);
         self.equations.iter_mut().for_each(|e| e.value = new[e.value]);
         self
@@ -233,6 +215,28 @@ impl StageGraph {
         found.dedup();
         found
     }
+}
+
+/// Drops the nodes after the first `fixed` that no result needs; gives the new place of each node that stays.
+pub(super) fn prune(nodes: &mut Vec<Node>, fixed: usize, results: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
+    let mut used = vec![false; nodes.len()];
+    used[..fixed].fill(true);
+    results.for_each(|id| used[id] = true);
+    for id in (fixed..nodes.len()).rev() {
+        if used[id] {
+            nodes[id].operands().for_each(|operand| used[operand] = true);
+        }
+    }
+    let mut new = vec![0; nodes.len()];
+    let mut kept = Vec::new();
+    for (id, node) in nodes.iter().enumerate() {
+        if used[id] {
+            new[id] = kept.len();
+            kept.push(node.renumber(|operand| new[operand]));
+        }
+    }
+    *nodes = kept;
+    new
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use super::OutputFed;
 use crate::network::error::{LARGEST, NetworkError};
-use crate::network::series::{Series, SeriesBatch, SeriesError, Units, to_f64, to_tensor};
-use crate::network::system::{SystemModel, Training, measured_rows, options_of, predicted_steps, restored};
+use crate::network::series::{Series, SeriesBatch, SeriesError, Units, to_f64};
+use crate::network::system::{SystemModel, Training, measured_rows, predicted_steps, restored, scaled};
 use crate::parameters::{self, Gradient};
 use crate::random::Random;
 use crate::recurrent::State;
@@ -83,21 +83,12 @@ impl OutputFedModel {
         Ok(self)
     }
 
-    /// u (T, B, M) and y (T or fewer, B, P), scaled.
-    fn tensors(&self, u: &[f64], y: &[f64], batch: usize) -> [Tensor<3>; 2] {
-        let ([inputs, outputs], options) = (self.channels(), options_of(self));
-        [
-            to_tensor(self.units.u.normalise(u), batch, inputs, &options),
-            to_tensor(self.units.y.normalise(y), batch, outputs, &options),
-        ]
-    }
-
     /// The scored steps of a batch, scaled: the network's inputs, what it should give, and the output before the first of them.
     fn forced(&self, batch: &SeriesBatch) -> (Tensor<3>, Tensor<3>, Tensor<2>) {
         let (start, steps) = (batch.warm_up, batch.steps());
         assert_eq!(batch.channels, self.channels(), "channels of the batch and of the model");
         assert!(start >= self.first(), "{start} warm steps, and the model's lags need {}", self.first());
-        let [u, y] = self.tensors(&batch.u, &batch.y, batch.batch);
+        let [u, y] = scaled(self, &batch.u, &batch.y, batch.batch);
         let x = u.slice_dim(0, start - self.delay..steps - self.delay);
         let first = y.clone().slice_dim(0, start - 1..start).squeeze_dim(0);
         (x, y.slice_dim(0, start..steps), first)
@@ -128,7 +119,7 @@ impl SystemModel for OutputFedModel {
     fn one_step(&self, series: &Series) -> Result<Vec<f64>, SeriesError> {
         let (start, steps) = (self.first(), predicted_steps(self, series)?);
         let plain = self.valid();
-        let [u, y] = plain.tensors(series.u(), series.y(), 1);
+        let [u, y] = scaled(&plain, series.u(), series.y(), 1);
         let x = u.slice_dim(0, start - self.delay..steps - self.delay);
         let first = y.clone().slice_dim(0, start - 1..start).squeeze_dim(0);
         let predicted = plain.network.at_once(x, y.slice_dim(0, start..steps), first);
@@ -140,7 +131,7 @@ impl SystemModel for OutputFedModel {
         let [inputs, _] = self.channels();
         let steps = u.len() / inputs;
         let plain = self.valid();
-        let [u, y] = plain.tensors(u, measured, 1);
+        let [u, y] = scaled(&plain, u, measured, 1);
         let x = u.slice_dim(0, start - self.delay..steps - self.delay);
         let predicted = plain.network.free_run(x, y.slice_dim(0, start - 1..start).squeeze_dim(0));
         restored(predicted, &self.units, start)
