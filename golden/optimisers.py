@@ -10,6 +10,7 @@ import torch
 RULES = {
     "adam": (lambda p: torch.optim.Adam(p, lr=0.01, foreach=False)),
     "adam-decay": (lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1, foreach=False)),
+    "adam-epsilon": (lambda p: torch.optim.Adam(p, lr=0.01, eps=0.01, foreach=False)),
     "adam-decoupled": (lambda p: torch.optim.AdamW(p, lr=0.01, weight_decay=0.1, foreach=False)),
     "sgd": (lambda p: torch.optim.SGD(p, lr=0.05, foreach=False)),
     "sgd-momentum-decay": (lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, weight_decay=0.1, foreach=False)),

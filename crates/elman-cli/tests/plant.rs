@@ -153,6 +153,7 @@ fn wrong_use_is_one_clear_line() {
     let fails = |extra: &str, words: &[&str]| finish(&mut train(&place, "wrong", extra)).fails(2, words);
     fails("--cell lstm", &["cell: `lstm` carries h, c; a plant's network carries its output alone, such as `jordan`"]);
     fails("--cell elman", &["`elman` gives an output of 16 numbers, and the plant has 2", "jordan"]);
+    fails("--cell jordan:zoneout=0.2", &["cell: cell `jordan:zoneout=0.2` draws at every step", "without zoneout"]);
     fails("--cell irnn", &["--cell: unknown cell `irnn`"]);
     fails("--plant model-tow", &["unknown plant `model-tow`; did you mean `model-two`?"]);
     fails("--noise -1", &["`noise` is -1; it must be a number from 0 to 1000"]);

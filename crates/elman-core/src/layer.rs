@@ -191,6 +191,9 @@ pub struct Layer {
 
 impl Layer {
     /// Resolves a cell's names at these sizes.
+    ///
+    /// # Errors
+    /// A size is zero, or the cell's description does not hold together: an unknown name, a value twice or never written.
     pub fn new(cell: Arc<dyn Cell>, sizes: Sizes) -> Result<Layer, LayerError> {
         let spec = cell.spec();
         let uses_output = spec.stages.iter().any(|s| s.width == Width::Output);

@@ -10,8 +10,9 @@ use std::sync::Arc;
 /// preserving hidden activations", ICLR 2017): at each step each unit of a carried value keeps its old number with a probability.
 ///
 /// `v = k ⊙ v' + (1 - k) ⊙ ṽ`, where v' is the value of the step before and ṽ the one that the cell makes. k is a feed, `keep_v`: while
-/// training 1 with probability p and 0 otherwise, for each step, row and unit anew; at evaluation p, its mean. The cell's own
-/// equations see ṽ: in the LSTM `h̃ = o ⊙ tanh(c̃)`, as in the paper.
+/// training 1 with probability p and 0 otherwise, for each step, row and unit anew; at evaluation p, its mean. The other
+/// equations of the stage that makes ṽ see ṽ: in the LSTM `h̃ = o ⊙ tanh(c̃)`, as in the paper. Later stages of a step see v: that of
+/// `lstm-layer-norm` which makes h from c, those of `deep-output`, `output-feedback`, the `residual-...` cells and `lru` which make the output.
 ///
 /// It is a cell like any other, with the parameters of the one within: its equations are that cell's, recorded, and the line above.
 ///

@@ -19,6 +19,7 @@
 
 use crate::tensor_file::{Tensor, TensorFile, json};
 use crate::{Error, Vocabulary, nearest};
+use elman_core::cell::Width;
 use elman_core::engine::WeightFormat;
 use elman_core::layer::Role;
 use elman_core::{Cell, Layer, Sizes, cells};
@@ -71,8 +72,10 @@ impl ModelConfig {
     pub fn stack(&self) -> Result<Vec<Layer>, Error> {
         let cell = self.make_cell()?;
         let wrong = |what: String| Error::Config { what };
+        // Cells without a width of their own for the output ignore it.
+        let ignored = cell.spec().stages.iter().all(|stage| stage.width != Width::Output);
         for (name, size) in [("embedding", self.embedding), ("hidden", self.hidden), ("output", self.output)] {
-            if size == 0 || size > MAX_SIZE {
+            if size > MAX_SIZE || size == 0 && !(name == "output" && ignored) {
                 return Err(wrong(format!("`{name}` is {size}; it must be 1 to {MAX_SIZE}")));
             }
         }

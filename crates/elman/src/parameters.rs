@@ -74,6 +74,9 @@ pub fn export<M: Module>(module: &M) -> Vec<Named> {
 }
 
 /// Replaces every parameter of the module; the list must have exactly the module's parameters, in any order.
+///
+/// # Errors
+/// One is missing, has another shape, or is not the module's.
 pub fn import<M: Module>(module: M, parameters: Vec<Named>) -> Result<M, ParameterError> {
     struct Import {
         place: Place,

@@ -83,7 +83,7 @@ impl Runtime {
 }
 
 /// Sets the number of threads of the process: the engine's and those of Burn's own operations. 0: as many as the machine has.
-/// Returns whether it took effect; it does only before the first layer has run.
+/// Returns whether the engine has taken it, which it does only before the first layer has run; Burn's own are set where nobody has set them before.
 pub fn set_threads(threads: usize) -> bool {
     // Burn's operations use rayon's pool; where a program has already set that up, its choice stays.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();

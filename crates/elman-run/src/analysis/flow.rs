@@ -62,7 +62,7 @@ pub struct ParameterFlow {
 pub struct Flow {
     /// The steps j.
     pub ends: Vec<usize>,
-    /// The mean of L_j in nats.
+    /// The mean of L_j: in nats, or of a series ½ Σ (error)².
     pub loss: f64,
     /// For each of [`Network::parts`].
     pub states: Vec<StateFlow>,
@@ -87,7 +87,7 @@ impl Flow {
     /// ```
     ///
     /// # Errors
-    /// A setting is 0, or the text has fewer than `lags` steps.
+    /// A setting is 0, the text has fewer than `lags` steps, or a result is not finite.
     pub fn new(
         network: &Network,
         path: &Path,

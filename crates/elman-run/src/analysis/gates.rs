@@ -179,9 +179,14 @@ pub struct Selective {
 ///
 /// A unit's value after step t is set beside the property at step t. With hundreds of units the best of them correlates a little with anything:
 /// over T steps some 4/√T is chance.
+///
+/// # Panics
+/// If a feature has fewer values than the trace has steps.
 pub fn most_selective(trace: &Trace, features: &[Feature]) -> Vec<Selective> {
     let mut found: Vec<Selective> = Vec::new();
     for feature in features {
+        let (name, given) = (&feature.name, feature.values.len());
+        assert!(given >= trace.steps, "feature `{name}` has {given} values; the trace has {} steps", trace.steps);
         let wanted = centred(&feature.values[..trace.steps]);
         let mut best: Option<Selective> = None;
         for (i, series) in trace.series.iter().enumerate().filter(|(_, s)| s.nature == Nature::State) {

@@ -29,7 +29,7 @@ impl Lyapunov {
     /// The `count` largest exponents over the whole path, going back from its end.
     ///
     /// # Errors
-    /// `count` is 0, or the path has not more than 20 steps.
+    /// `count` is 0, the path has not more than 20 steps, or a result is not finite.
     pub fn new(network: &Network, path: &Path, engine: &Arc<Engine>, count: usize) -> Result<Lyapunov, AnalysisError> {
         if count == 0 {
             return Err(AnalysisError::Zero { what: "the number of exponents" });

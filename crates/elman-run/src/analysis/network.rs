@@ -204,7 +204,10 @@ impl Network {
         self.parts().iter().map(|part| part.width).sum()
     }
 
-    /// The input of the first layer for a token (E).
+    /// The input of the first layer for a token (E); nothing for a network of numbers.
+    ///
+    /// # Panics
+    /// If the token is not below V.
     pub fn embed(&self, id: u32) -> &[f64] {
         let width = self.embedding.len() / self.vocabulary();
         &self.embedding[id as usize * width..][..width]
@@ -216,12 +219,19 @@ impl Network {
     }
 
     /// logits = W y + b of one output y (P).
+    ///
+    /// # Panics
+    /// If y is not as wide as the network's output.
     pub fn logits(&self, y: &[f64]) -> Vec<f64> {
+        assert_eq!(y.len(), self.output_width(), "width of an output");
         let row = |v: usize| &self.readout_weight[v * y.len()..][..y.len()];
         (0..self.vocabulary()).map(|v| self.readout_bias[v] + dot(row(v), y)).collect()
     }
 
     /// -ln p(target) in nats for the output y, and its gradient by y: Wᵀ (softmax(logits) - onehot(target)).
+    ///
+    /// # Panics
+    /// If y is not as wide as the network's output, or the target is not below V.
     pub fn loss(&self, y: &[f64], target: u32) -> (f64, Vec<f64>) {
         let logits = self.logits(y);
         let max = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -232,7 +242,11 @@ impl Network {
     }
 
     /// ½ Σ (W y + b - target)² for the output y, and its gradient by y.
+    ///
+    /// # Panics
+    /// If y is not as wide as the network's output, or there is not a target for each number predicted.
     pub fn squared_error(&self, y: &[f64], target: &[f64]) -> (f64, Vec<f64>) {
+        assert_eq!(target.len(), self.readout_bias.len(), "targets of a step");
         let d: Vec<f64> = self.logits(y).iter().zip(target).map(|(got, want)| got - want).collect();
         (0.5 * dot(&d, &d), self.through_readout(&d))
     }

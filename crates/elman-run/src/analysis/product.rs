@@ -40,7 +40,7 @@ impl Products {
     /// It takes D rows of a backward pass for each step: for a state of some hundred numbers seconds.
     ///
     /// # Errors
-    /// There is no lag, one is 0 or longer than the path, or `ends` is 0.
+    /// There is no lag, one is 0 or longer than the path, `ends` is 0, or a result is not finite.
     pub fn new(
         network: &Network,
         path: &Path,

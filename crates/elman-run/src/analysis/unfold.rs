@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// The gradient of a text's mean loss.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bptt {
-    /// Mean of -ln p(next token), in nats.
+    /// The mean loss of a step: -ln p(next token) in nats, or of a series ½ Σ (error)².
     pub loss: f64,
     /// By each parameter of each layer, first layer first.
     pub gradients: Vec<Vec<f64>>,
@@ -102,7 +102,7 @@ fn pass(
 /// What a scan gives, as in [`Bptt`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scanned {
-    /// Mean of -ln p(next token), in nats.
+    /// The mean loss of a step: -ln p(next token) in nats, or of a series ½ Σ (error)².
     pub loss: f64,
     /// By each parameter of each layer, first layer first.
     pub gradients: Vec<Vec<f64>>,
@@ -146,7 +146,7 @@ pub fn scanned(
 /// A text's mean loss, without a gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Streamed {
-    /// Mean of -ln p(next token), in nats.
+    /// The mean loss of a step: -ln p(next token) in nats, or of a series ½ Σ (error)².
     pub loss: f64,
     /// Bytes that were held, all layers together, packed weights included as in [`Bptt::bytes`].
     pub bytes: usize,
@@ -179,7 +179,7 @@ pub fn streamed(network: &Network, path: &Path, engine: &Arc<Engine>, steps: usi
 pub struct Unfolded {
     /// Copies of the recurrent layers: the depth of the feed-forward network, in steps.
     pub steps: usize,
-    /// Mean loss in nats.
+    /// The mean loss of a step: -ln p(next token) in nats, or of a series ½ Σ (error)².
     pub loss: f64,
     /// For each parameter of each layer and each step, the norm of the copy's own gradient.
     pub norms: Vec<Vec<f64>>,

@@ -55,7 +55,11 @@ impl Verdict {
     /// let verdict = Verdict::new(&[1, 10, 100], &[1.2, 1e-2, 1e-9]).unwrap();
     /// assert_eq!((verdict.kind, verdict.horizon), (Kind::Vanishing, Some(100)));
     /// ```
+    ///
+    /// # Panics
+    /// If the two are not of one length.
     pub fn new(lags: &[usize], largest: &[f64]) -> Option<Verdict> {
+        assert_eq!(lags.len(), largest.len(), "lags and factors");
         let (&lag, &factor) = (lags.last()?, largest.last()?);
         let kind = if largest.iter().any(|&x| x > Verdict::BLOWN_UP) {
             Kind::Exploding

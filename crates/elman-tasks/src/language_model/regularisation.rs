@@ -7,6 +7,7 @@ use elman::network::{Forcing, LanguageModel};
 use elman::regularisation::Regularisation;
 use elman::train::clip::Clip;
 use elman::train::{GradientNoise, Trainer};
+use elman_core::cell::OptionError;
 use std::collections::BTreeSet;
 
 /// `scheduled-sampling`.
@@ -47,8 +48,11 @@ pub fn network(network: LanguageModel, settings: &Settings) -> Result<LanguageMo
         activation: settings.number("activation-penalty"),
         temporal: settings.number("temporal-penalty"),
     };
-    let network = network.with_dropout(settings.number("dropout-embedding"), settings.number("dropout-readout"));
-    let network = network.with_regularisation(regularisation).map_err(|error| Error::Usage(error.to_string()))?;
+    let usage = |error: OptionError| Error::Usage(error.to_string());
+    let network = network
+        .with_dropout(settings.number("dropout-embedding"), settings.number("dropout-readout"))
+        .map_err(usage)?;
+    let network = network.with_regularisation(regularisation).map_err(usage)?;
     Ok(network.with_forcing(forcing(settings.text("scheduled-sampling")).expect("checked when it was set")))
 }
 

@@ -6,6 +6,7 @@ use super::stack::{Stack, StackConfig};
 use super::system::SequenceMap;
 use crate::random::Random;
 use crate::recurrent::{Input, State};
+use crate::regularisation::Regularised;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use elman_core::algebra::Activation;
@@ -131,7 +132,7 @@ impl DeepRecurrent {
         self.run(x, state, None, None)
     }
 
-    /// The same with the number of valid inputs of each row, and dropout between the recurrent layers. Beyond a row's length the output is
+    /// The same with the number of valid inputs of each row, and dropout in the recurrent layers. Beyond a row's length the output is
     /// what the perceptron makes of zeros.
     ///
     /// # Panics
@@ -143,6 +144,18 @@ impl DeepRecurrent {
         lengths: Option<Arc<[usize]>>,
         dropout: Option<&mut Random>,
     ) -> (Tensor<3>, State) {
+        let (y, state, _) = self.run_regularised(x, state, lengths, dropout);
+        (y, state)
+    }
+
+    /// The same, with the penalty of a regularised [`stack`](DeepRecurrent::stack).
+    fn run_regularised(
+        &self,
+        x: Tensor<3>,
+        state: Option<State>,
+        lengths: Option<Arc<[usize]>>,
+        dropout: Option<&mut Random>,
+    ) -> (Tensor<3>, State, Option<Tensor<1>>) {
         let x = match &self.before {
             None => x,
             Some(before) => before.forward_steps(x),
@@ -157,13 +170,14 @@ impl DeepRecurrent {
             }
         };
         let lengths = lengths.map(|lengths| lengths.iter().map(|l| l * k).collect());
-        let (h, state) = self.stack.run(Input::Dense(x), state, lengths, dropout);
+        let Regularised { y: h, state, penalty, .. } =
+            self.stack.run_regularised(Input::Dense(x), state, lengths, dropout);
         let width = h.dims()[2];
         let h = match k {
             1 => h,
             _ => h.reshape([t, k, b, width]).slice_dim(1, k - 1..k).reshape([t, b, width]),
         };
-        (self.after.forward_steps(h), state)
+        (self.after.forward_steps(h), state, penalty)
     }
 }
 
@@ -175,6 +189,15 @@ impl SequenceMap for DeepRecurrent {
 
     fn forward(&self, x: Tensor<3>, state: Option<State>) -> (Tensor<3>, State) {
         DeepRecurrent::forward(self, x, state)
+    }
+
+    fn training(
+        &self,
+        x: Tensor<3>,
+        state: Option<State>,
+        random: &mut Random,
+    ) -> (Tensor<3>, State, Option<Tensor<1>>) {
+        self.run_regularised(x, state, None, Some(random))
     }
 }
 

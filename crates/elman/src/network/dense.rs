@@ -17,6 +17,9 @@ use elman_core::cells::Elman;
 /// let error = activation_named("tan").unwrap_err().to_string();
 /// assert!(error.starts_with("there is no activation `tan`; there are: tanh, sigmoid, relu, identity, "));
 /// ```
+///
+/// # Errors
+/// There is none of this name.
 pub fn activation_named(name: &str) -> Result<Activation, NetworkError> {
     let found = Activation::ALL.into_iter().find(|(known, _)| *known == name);
     found.map(|(_, activation)| activation).ok_or_else(|| NetworkError::Activation { name: name.to_string() })

@@ -16,6 +16,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use elman_core::cell::OptionError;
 use elman_core::{Cell, LayerError, Sizes};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How a [`LanguageModel`] is made.
@@ -40,6 +41,9 @@ pub struct LanguageModelConfig {
 impl LanguageModelConfig {
     /// Draws a model from `seed`: the embedding N(0, 1), the readout uniform in ±1/√(its input width), the rest as
     /// [`RecurrentConfig::init`] does; PyTorch's defaults.
+    ///
+    /// # Errors
+    /// A size is zero, or the dropout is no probability below 1.
     pub fn init(&self, seed: u64, device: &Device) -> Result<LanguageModel, LayerError> {
         self.init_with(&Init::default(), seed, device).map_err(|error| match error {
             InitError::Layer(error) => error,
@@ -96,16 +100,17 @@ pub struct Embedding {
     pub weight: Param<Tensor<2>>,
 }
 
-/// The linear readout.
+/// The linear readout W y + b of a network's output.
 #[derive(Module, Debug)]
 pub struct Readout {
-    /// (V, H).
+    /// W (V, P): a row for each token, or for each number or class that is predicted.
     pub weight: Param<Tensor<2>>,
-    /// (V).
+    /// b (V).
     pub bias: Param<Tensor<1>>,
 }
 
-/// A language model over tokens. Parameters: `embedding.weight`, `rnn.weight_ih_l0`, ..., `readout.weight`, `readout.bias`; with a learned
+/// A language model over tokens w: x_t = E[w_t], the recurrent layers make y_t of x_1, ..., x_t, and p(w_{t+1} | w_1, ..., w_t) =
+/// softmax(W y_t + b). E is (V, embedding width), W is (V, P). Parameters: `embedding.weight`, `rnn.weight_ih_l0`, ..., `readout.weight`, `readout.bias`; with a learned
 /// initial state `initial.layers.0.0` (layer, carried value) and so on.
 #[derive(Module, Debug)]
 pub struct LanguageModel {
@@ -130,9 +135,9 @@ pub struct LanguageModel {
 /// A batch of token sequences, time-major.
 #[derive(Clone, Debug)]
 pub struct TokenBatch {
-    /// (T, B).
+    /// (T, B), each below V, beyond a row's length too.
     pub ids: Arc<[u32]>,
-    /// (T, B): the token to be predicted at each place, or [`readout::IGNORE`].
+    /// (T, B): the token to be predicted at each place, or [`readout::IGNORE`]. Those beyond a row's length do not count.
     pub targets: Vec<u32>,
     /// B.
     pub batch: usize,
@@ -143,6 +148,21 @@ pub struct TokenBatch {
     /// After how many steps, from 1 to below T, the state is to be given that the next batch begins from; none: after the last. Batches that
     /// [overlap](crate::train::Overlapping) have it. Not with `lengths`.
     pub carry: Option<usize>,
+}
+
+impl TokenBatch {
+    /// The targets, those beyond a row's length left out.
+    fn counted(&self) -> Cow<'_, [u32]> {
+        readout::within(&self.targets, self.batch, self.lengths.as_deref())
+    }
+}
+
+/// Rows of a table (V, width) by a batch's tokens: (T, B, width).
+fn looked_up(table: Tensor<2>, batch: &TokenBatch) -> Tensor<3> {
+    let ids: Vec<i32> = batch.ids.iter().map(|&id| id as i32).collect();
+    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [batch.ids.len()]), &table.device());
+    let width = table.dims()[1];
+    table.select(0, ids).reshape([batch.ids.len() / batch.batch, batch.batch, width])
 }
 
 impl LanguageModel {
@@ -171,30 +191,22 @@ impl LanguageModel {
     /// let model = config.init(1, &Device::flex()).unwrap();
     /// let batch = TokenBatch { ids: [0, 1, 2].into(), targets: vec![1, 2, 3], batch: 1, lengths: None, fresh: true, carry: None };
     /// let loss = |p: f64, random: Option<&mut Random>| {
-    ///     model.clone().with_dropout(p, p).loss(&batch, None, random).0.into_scalar::<f32>()
+    ///     model.clone().with_dropout(p, p).unwrap().loss(&batch, None, random).0.into_scalar::<f32>()
     /// };
     /// assert_eq!(loss(0.5, None), loss(0.0, None)); // evaluation: nothing is dropped
     /// assert_ne!(loss(0.5, Some(&mut Random::new(1, "train"))), loss(0.0, Some(&mut Random::new(1, "train"))));
     /// ```
     ///
-    /// # Panics
-    /// Unless both probabilities are in [0, 1).
-    #[track_caller]
-    pub fn with_dropout(mut self, embedding: f64, readout: f64) -> Self {
-        for p in [embedding, readout] {
-            assert!((0.0..1.0).contains(&p), "dropout probability {p} is not in [0, 1)");
+    /// # Errors
+    /// A probability is not in [0, 1).
+    pub fn with_dropout(mut self, embedding: f64, readout: f64) -> Result<Self, OptionError> {
+        for (option, value) in [("dropout-embedding", embedding), ("dropout-readout", readout)] {
+            if !(0.0..1.0).contains(&value) {
+                return Err(OptionError { option, value, range: "from 0 to below 1" });
+            }
         }
         (self.dropout_embedding, self.dropout_readout) = (embedding, readout);
-        self
-    }
-
-    /// The embedding's output (T, B, width).
-    fn embedded(&self, batch: &TokenBatch) -> Tensor<3> {
-        let table = self.embedding.weight.val();
-        let ids: Vec<i32> = batch.ids.iter().map(|&id| id as i32).collect();
-        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [batch.ids.len()]), &table.device());
-        let width = table.dims()[1];
-        table.select(0, ids).reshape([batch.ids.len() / batch.batch, batch.batch, width])
+        Ok(self)
     }
 
     /// Regularises training from now on.
@@ -220,12 +232,14 @@ impl LanguageModel {
         state: Option<State>,
         mut dropout: Option<&mut Random>,
     ) -> (Tensor<2>, State, Option<Tensor<1>>) {
+        let table = self.embedding.weight.val();
         let input = match dropout.as_deref_mut() {
             Some(random) if self.dropout_embedding > 0.0 => {
-                Input::Dense(drop_elements(self.embedded(batch), self.dropout_embedding, random))
+                let table = self.regularisation.drop_rows(table, random);
+                Input::Dense(drop_elements(looked_up(table, batch), self.dropout_embedding, random))
             }
             // The engine reads the table itself.
-            _ => Input::Tokens { ids: batch.ids.clone(), batch: batch.batch, table: self.embedding.weight.val() },
+            _ => Input::Tokens { ids: batch.ids.clone(), batch: batch.batch, table },
         };
         let options = Options {
             lengths: batch.lengths.clone(),
@@ -243,6 +257,9 @@ impl LanguageModel {
     }
 
     /// Logits (T·B, V) and the state to be carried, without dropout.
+    ///
+    /// # Panics
+    /// If the batch has no token, or one that is not below V, or its lists are not (T, B), or a length is above T.
     pub fn logits(&self, batch: &TokenBatch, state: Option<State>) -> (Tensor<2>, State) {
         let (y, state, _) = self.states(batch, state, None);
         (readout::logits(y, self.readout.weight.val(), self.readout.bias.val()), state)
@@ -250,10 +267,13 @@ impl LanguageModel {
 
     /// Mean cross-entropy in nats over the targets that count, and the state to be carried. With `dropout`, masks are drawn from it, and the
     /// gradient is that of the penalties too, where there are any; the value is not.
+    ///
+    /// # Panics
+    /// As [`logits`](LanguageModel::logits), and if a target that counts is not below V.
     pub fn loss(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<1>, State) {
         let (y, state, penalty) = self.states(batch, state, dropout);
         let (weight, bias) = (self.readout.weight.val(), self.readout.bias.val());
-        let loss = readout::cross_entropy_in(self.rnn.bf16(), y, weight, bias, &batch.targets);
+        let loss = readout::cross_entropy_in(self.rnn.bf16(), y, weight, bias, &batch.counted());
         (with_penalty(loss, penalty), state)
     }
 
@@ -263,6 +283,9 @@ impl LanguageModel {
     }
 
     /// Replaces every parameter.
+    ///
+    /// # Errors
+    /// One is missing, has another shape, or is not this model's.
     pub fn with_parameters(self, parameters: Vec<Named>) -> Result<Self, ParameterError> {
         parameters::import(self, parameters)
     }
@@ -280,7 +303,7 @@ impl Network for LanguageModel {
     }
 
     fn count(batch: &TokenBatch) -> usize {
-        batch.targets.iter().filter(|&&t| t != readout::IGNORE).count()
+        batch.counted().iter().filter(|&&t| t != readout::IGNORE).count()
     }
 
     fn learn(&self, batch: &TokenBatch, state: Option<State>, random: &mut Random) -> Option<Learnt> {

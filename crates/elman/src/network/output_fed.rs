@@ -69,6 +69,16 @@ pub enum OutputFedError {
         /// What it carries.
         carried: String,
     },
+    /// It draws at every step while it is trained, and here nothing is drawn.
+    #[error(
+        "cell `{cell}` draws at every step (`{feed}`), and all time steps at once are computed without; take it without zoneout"
+    )]
+    Draws {
+        /// The cell.
+        cell: &'static str,
+        /// What it draws.
+        feed: &'static str,
+    },
     /// There are no targets for the layers within.
     #[error(
         "a stack of {layers} layers has outputs without targets; only a single layer can be trained for all steps at once"
@@ -83,12 +93,15 @@ impl OutputFed {
     /// Wraps a layer.
     ///
     /// # Errors
-    /// There are several layers, or the cell carries more than its output.
+    /// There are several layers, or the cell carries more than its output or draws at every step.
     pub fn new(rnn: Recurrent) -> Result<OutputFed, OutputFedError> {
         let [layer] = rnn.layers() else { return Err(OutputFedError::Stack { layers: rnn.layers().len() }) };
         if layer.carried() != [layer.output()] {
             let spec = layer.cell().spec();
             return Err(OutputFedError::Carries { cell: spec.name, carried: spec.carry.join(", ") });
+        }
+        if let Some(feed) = layer.cell().spec().stages.iter().flat_map(|stage| stage.feeds).next() {
+            return Err(OutputFedError::Draws { cell: layer.cell().spec().name, feed });
         }
         Ok(OutputFed { rnn })
     }

@@ -2,8 +2,8 @@ use super::*;
 use crate::network::testing::{Golden, Numbers, gradients, numbers, tensor, with};
 use crate::recurrent::RecurrentConfig;
 use burn::tensor::Device;
-use elman_core::Sizes;
 use elman_core::cells::find;
+use elman_core::{Sizes, Zoneout};
 
 const T: usize = 7;
 const B: usize = 3;
@@ -71,6 +71,10 @@ fn other_layers_are_refused() {
         make("output-feedback", 1),
         Some(OutputFedError::Carries { cell: "output-feedback", carried: "s, y".into() })
     );
+    let jordan = Zoneout { output: 0.2, others: 0.0 }.around((find("jordan").unwrap().make)()).unwrap();
+    let config = RecurrentConfig::new(jordan, Sizes { input: 2, hidden: 3, output: 2 });
+    let error = OutputFed::new(config.init(1, &device).unwrap()).unwrap_err().to_string();
+    assert!(error.starts_with("cell `jordan:zoneout=0.2` draws at every step ("), "{error}");
 }
 
 #[test]

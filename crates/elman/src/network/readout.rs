@@ -16,11 +16,19 @@ use elman_core::engine::Bf16Kernel;
 pub use elman_core::engine::readout::IGNORE;
 use elman_core::engine::readout::{Rows, Words};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Logits y Wᵀ + b of `y` (N, H), `weight` (V, H), `bias` (V): (N, V).
 pub fn logits(y: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>) -> Tensor<2> {
     y.matmul(weight.transpose()) + bias.unsqueeze()
+}
+
+/// Targets (T, B) with those beyond a row's length left out.
+pub(crate) fn within<'a>(targets: &'a [u32], batch: usize, lengths: Option<&[usize]>) -> Cow<'a, [u32]> {
+    let Some(lengths) = lengths else { return targets.into() };
+    let counted = |(i, &target): (usize, &u32)| if i / batch < lengths[i % batch] { target } else { IGNORE };
+    targets.iter().enumerate().map(counted).collect()
 }
 
 /// The mean over all targets that count of -ln softmax(y Wᵀ + b) at the target, in nats.
@@ -51,7 +59,7 @@ pub fn cross_entropy_in(
     if let Some(bad) = targets.iter().find(|&&t| t as usize >= v && t != IGNORE) {
         panic!("target {bad} is not below the vocabulary's size {v}");
     }
-    if is_flex(&y.device()) && y.dtype() == DType::F32 {
+    if n > 0 && is_flex(&y.device()) && y.dtype() == DType::F32 {
         fused(bf16, y, weight, bias, targets)
     } else {
         portable(y, weight, bias, targets)

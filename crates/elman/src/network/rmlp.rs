@@ -4,7 +4,9 @@ use super::dense::{Dense, seed_of};
 use super::error::{LARGEST, NetworkError};
 use super::stack::{Stack, StackConfig, StackLayer};
 use super::system::SequenceMap;
-use crate::recurrent::{Recurrent, RecurrentConfig, State};
+use crate::random::Random;
+use crate::recurrent::{Input, Options, Recurrent, RecurrentConfig, State};
+use crate::regularisation::Regularised;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use elman_core::Sizes;
@@ -101,6 +103,27 @@ impl SequenceMap for Rmlp {
 
     /// The state has hˡ of each layer, and y after them if the output layer is recurrent.
     fn forward(&self, x: Tensor<3>, state: Option<State>) -> (Tensor<3>, State) {
+        let (y, state, _) = self.run(x, state, None);
+        (y, state)
+    }
+
+    fn training(
+        &self,
+        x: Tensor<3>,
+        state: Option<State>,
+        random: &mut Random,
+    ) -> (Tensor<3>, State, Option<Tensor<1>>) {
+        self.run(x, state, Some(random))
+    }
+}
+
+impl Rmlp {
+    fn run(
+        &self,
+        x: Tensor<3>,
+        state: Option<State>,
+        mut dropout: Option<&mut Random>,
+    ) -> (Tensor<3>, State, Option<Tensor<1>>) {
         let (hidden, output) = match state {
             None => (None, None),
             Some(mut state) => {
@@ -108,17 +131,18 @@ impl SequenceMap for Rmlp {
                 (Some(state), output.map(|values| State { layers: vec![values] }))
             }
         };
-        let (h, mut after) = self.hidden.forward(x, hidden);
+        let Regularised { y: h, state: mut after, penalty, .. } =
+            self.hidden.run_regularised(Input::Dense(x), hidden, None, dropout.as_deref_mut());
         let y = match (&self.output, &self.recurrent_output) {
             (Some(dense), _) => dense.forward_steps(h),
             (None, Some(layer)) => {
-                let (y, last) = layer.forward(h, output);
+                let (y, last) = layer.run(Input::Dense(h), output, Options { dropout, ..Options::default() });
                 after.layers.extend(last.layers);
                 y
             }
             (None, None) => h,
         };
-        (y, after)
+        (y, after, penalty)
     }
 }
 

@@ -1,11 +1,12 @@
 //! The second-order recurrent network.
 
+use super::dense::activate;
 use super::rows::{divide, integers};
-use super::tree::Activation;
 use crate::random::Random;
 use crate::recurrent::leaf;
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, DType, Device, Tensor, TensorData};
+use elman_core::algebra::Activation;
 
 /// What does not fit a second-order network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -248,7 +249,7 @@ impl SecondOrder {
                     products.reshape([batch, hidden])
                 }
             };
-            let new = activation.apply(sums + bias.clone());
+            let new = activate(activation, sums + bias.clone());
             if (0..batch).all(|row| valid(t, row)) {
                 state = new.clone();
                 y.push(new);

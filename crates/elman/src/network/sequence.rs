@@ -9,7 +9,7 @@ use crate::regularisation::{Regularisation, Regularised, with_penalty};
 use crate::train::Network;
 use crate::train::accumulate::{Part, columns, rows_of_parts};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Tensor, TensorData};
 use elman_core::cell::OptionError;
 use elman_core::{Cell, LayerError, Sizes};
 use std::sync::Arc;
@@ -231,23 +231,27 @@ impl SequenceNetwork {
         let (device, dtype) = (bias.device(), bias.dtype());
         let options = (&device, dtype);
         let loss = match &batch.target {
-            Target::Classes(classes) => readout::cross_entropy_in(self.rnn.bf16(), y, weight, bias, classes),
+            Target::Classes(classes) => {
+                let lengths = batch.lengths.as_deref().filter(|_| self.predict == Predict::Every);
+                let classes = readout::within(classes, batch.batch, lengths);
+                readout::cross_entropy_in(self.rnn.bf16(), y, weight, bias, &classes)
+            }
             Target::Values(values) => {
                 let error = readout::logits(y, weight, bias);
                 let [n, k] = error.dims();
                 assert_eq!(values.len(), n * k, "number of targets");
                 let error = error - Tensor::from_data(TensorData::new(values.clone(), [n, k]), options);
-                let squares = error.powi_scalar(2);
                 match (self.predict, &batch.lengths) {
                     (Predict::Every, Some(lengths)) => {
-                        let valid = |i: usize| f32::from(i / batch.batch < lengths[i % batch.batch]);
-                        let mask: Vec<f32> = (0..n).map(valid).collect();
-                        let count = (mask.iter().map(|&m| f64::from(m)).sum::<f64>() * k as f64).max(1.0);
-                        let mask = Tensor::<2>::from_data(TensorData::new(mask, [n, 1]), options);
+                        let beyond: Vec<bool> = (0..n).map(|i| i / batch.batch >= lengths[i % batch.batch]).collect();
+                        let count = (beyond.iter().filter(|&&beyond| !beyond).count() * k).max(1);
+                        let beyond = Tensor::<2, Bool>::from_data(TensorData::new(beyond, [n, 1]), &device);
+                        // Not a product with 0, which NaN would survive.
+                        let error = error.mask_fill(beyond.expand([n, k]), 0.0);
                         // Not a division: on the way back Burn would take the reciprocal in f32.
-                        (squares * mask).sum().mul_scalar(1.0 / count)
+                        error.powi_scalar(2).sum().mul_scalar(1.0 / count as f64)
                     }
-                    _ => squares.mean(),
+                    _ => error.powi_scalar(2).mean(),
                 }
             }
         };
@@ -268,7 +272,11 @@ impl Network for SequenceNetwork {
 
     fn count(batch: &SequenceBatch) -> usize {
         match &batch.target {
-            Target::Classes(classes) => classes.iter().filter(|&&c| c != readout::IGNORE).count(),
+            Target::Classes(classes) => {
+                // One a row has no padding.
+                let lengths = batch.lengths.as_deref().filter(|_| classes.len() > batch.batch);
+                readout::within(classes, batch.batch, lengths).iter().filter(|&&c| c != readout::IGNORE).count()
+            }
             Target::Values(values) => values.len(),
         }
     }

@@ -77,6 +77,45 @@ fn losses_are_the_means_that_they_say() {
     assert_eq!(SequenceNetwork::count(&classes), 2);
 }
 
+/// Whatever stands beyond a row's length, NaN included, is as good as nothing.
+#[test]
+fn what_stands_beyond_a_rows_length_counts_for_nothing() {
+    let device = Device::flex().autodiff();
+    let lengths = [2, 5, 3];
+    let network = config("gru", Predict::Every, false).init(1, &device).unwrap();
+    let beyond = |i: usize, width: usize| i / width / B >= lengths[i / width % B];
+    let learnt = |batch: &SequenceBatch| {
+        let loss = network.loss(batch, None).0;
+        let mut gradients = loss.backward();
+        let gradients = crate::parameters::gradients(&network, &mut gradients);
+        (to_vec(loss), gradients.into_iter().map(|(name, g)| (name, g.values().to_vec())).collect::<Vec<_>>())
+    };
+    let zeros = |values: &mut [f32], width: usize| {
+        values.iter_mut().enumerate().filter(|(i, _)| beyond(*i, width)).for_each(|(_, v)| *v = 0.0);
+    };
+    let nans = |values: &mut [f32], width: usize| {
+        values.iter_mut().enumerate().filter(|(i, _)| beyond(*i, width)).for_each(|(_, v)| *v = f32::NAN);
+    };
+    let values: Vec<f32> = (0..T * B * 2).map(|i| (i % 7) as f32 / 4.0 - 0.75).collect();
+    let (mut clean, mut spoilt) = (values.clone(), values);
+    zeros(&mut clean, 2);
+    nans(&mut spoilt, 2);
+    let (mut clean, mut spoilt) =
+        (batch(Some(lengths), Target::Values(clean)), batch(Some(lengths), Target::Values(spoilt)));
+    zeros(&mut clean.x, 2);
+    nans(&mut spoilt.x, 2);
+    let want = learnt(&clean);
+    assert!(want.0[0] > 0.0 && want.1.iter().any(|(_, g)| g.iter().any(|&g| g != 0.0)));
+    assert_eq!(learnt(&spoilt), want);
+
+    let classes: Vec<u32> = (0..T * B).map(|i| (i % 2) as u32).collect();
+    let left_out = classes.iter().enumerate().map(|(i, &c)| if beyond(i, 1) { readout::IGNORE } else { c }).collect();
+    let (padded, left_out) =
+        (batch(Some(lengths), Target::Classes(classes)), batch(Some(lengths), Target::Classes(left_out)));
+    assert_eq!(learnt(&padded), learnt(&left_out));
+    assert_eq!((SequenceNetwork::count(&padded), SequenceNetwork::count(&left_out)), (10, 10));
+}
+
 #[test]
 fn gradients_are_those_of_central_differences() {
     let device = Device::flex().autodiff();

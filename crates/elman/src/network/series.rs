@@ -198,7 +198,11 @@ impl Scaling {
     /// assert_eq!(scaling.normalise(&[1.0, 8.0]), [-1.0, 1.0]);
     /// assert_eq!(scaling.restore(&[-1.0, 1.0]), [1.0, 8.0]);
     /// ```
+    ///
+    /// # Panics
+    /// If the width is 0.
     pub fn of(values: &[f64], width: usize) -> Scaling {
+        assert!(width > 0, "rows of no channel");
         let n = (values.len() / width).max(1) as f64;
         let mean_of = |f: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
             (0..width).map(|c| values.iter().skip(c).step_by(width).map(|&v| f(c, v)).sum::<f64>() / n).collect()
@@ -408,7 +412,8 @@ impl BatchSource<SeriesBatch> for Windows {
 pub struct Score {
     /// Root mean square error, in the channel's unit.
     pub rmse: f64,
-    /// 100 (1 - ‖y - ŷ‖ / ‖y - mean y‖) per cent: 100 is perfect, 0 is the mean, below 0 is worse than the mean.
+    /// 100 (1 - ‖y - ŷ‖ / ‖y - mean y‖) per cent: 100 is perfect, 0 is the mean, below 0 is worse than the mean. Of a channel that never changes it
+    /// is NaN where the prediction is perfect and -∞ where it is not.
     pub fit: f64,
 }
 
@@ -421,7 +426,7 @@ pub struct Score {
 /// ```
 ///
 /// # Panics
-/// If the two are not of one length.
+/// If the two are not of one length, or there are no channels.
 pub fn scores(y: &[f64], predicted: &[f64], outputs: usize) -> Vec<Score> {
     assert_eq!(y.len(), predicted.len(), "outputs and predictions");
     let mean = Scaling::of(y, outputs).mean;

@@ -241,6 +241,16 @@ impl SequenceMap for Stack {
     fn forward(&self, x: Tensor<3>, state: Option<State>) -> (Tensor<3>, State) {
         Stack::forward(self, x, state)
     }
+
+    fn training(
+        &self,
+        x: Tensor<3>,
+        state: Option<State>,
+        random: &mut Random,
+    ) -> (Tensor<3>, State, Option<Tensor<1>>) {
+        let Regularised { y, state, penalty, .. } = self.run_regularised(Input::Dense(x), state, None, Some(random));
+        (y, state, penalty)
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::series::{Series, SeriesBatch, SeriesError, Units, check_finite, rows,
 use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
 use crate::recurrent::State;
+use crate::regularisation::with_penalty;
 use crate::train::Network;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{DType, Device, Tensor};
@@ -116,6 +117,13 @@ pub trait SequenceMap: Module + ModuleDisplay {
 
     /// `x` (T, B, inputs) from `state`, or from the start of a sequence: (T, B, outputs) and the state after it.
     fn forward(&self, x: Tensor<3>, state: Option<State>) -> (Tensor<3>, State);
+
+    /// The same while it is trained: with what is drawn from `random`, dropout and zoneout, and the penalty that its loss is to have beside it
+    /// ([`with_penalty`]). A network without either need not write it.
+    fn training(&self, x: Tensor<3>, state: Option<State>, _: &mut Random) -> (Tensor<3>, State, Option<Tensor<1>>) {
+        let (y, state) = self.forward(x, state);
+        (y, state, None)
+    }
 }
 
 /// A [`SequenceMap`] as a model of a system. At step t the network's input is u_{t-d}, and with feedback y_{t-1} beside it;
@@ -245,18 +253,18 @@ impl<N: SequenceMap> SystemModel for SequenceModel<N> {
 impl<N: SequenceMap> Network for SequenceModel<N> {
     type Batch = SeriesBatch;
 
-    /// The mean square of the scaled error of the steps from the batch's `warm_up` on.
+    /// The mean square of the scaled error of the steps from the batch's `warm_up` on; its gradient is that of the network's penalties too.
     ///
     /// # Panics
     /// If the batch has other channels than the model, or fewer warm steps than [`first`](SystemModel::first).
-    fn loss(&self, batch: &SeriesBatch, _: Option<State>, _: &mut Random) -> (Tensor<1>, State) {
+    fn loss(&self, batch: &SeriesBatch, _: Option<State>, random: &mut Random) -> (Tensor<1>, State) {
         let (start, first, steps) = (batch.warm_up, self.first(), batch.steps());
         assert_eq!(batch.channels, self.channels, "channels of the batch and of the model");
         assert!(start >= first, "{start} warm steps, and the model's lags need {first}");
         let [u, y] = scaled(self, &batch.u, &batch.y, batch.batch);
-        let (predicted, state) = self.network.forward(self.inputs(&u, &y, steps), None);
+        let (predicted, state, penalty) = self.network.training(self.inputs(&u, &y, steps), None, random);
         let error = predicted.slice_dim(0, start - first..steps - first) - y.slice_dim(0, start..steps);
-        ((error.clone() * error).mean(), state)
+        (with_penalty((error.clone() * error).mean(), penalty), state)
     }
 
     fn is_fresh(_: &SeriesBatch) -> bool {
@@ -267,3 +275,7 @@ impl<N: SequenceMap> Network for SequenceModel<N> {
         batch.count()
     }
 }
+
+#[cfg(test)]
+#[path = "system_test.rs"]
+mod tests;

@@ -115,7 +115,7 @@ pub enum OnlineError {
     #[error("there is no prediction to correct: call `predict` before `correct`, once for each target")]
     NoPrediction,
     /// NaN or infinity.
-    #[error("step {step}: {what} is not finite. Parameters and state are those before it; {advice}")]
+    #[error("step {step}: {what} is not finite. Parameters are those before it; {advice}")]
     NotFinite {
         /// The step, counted from 1.
         step: u64,

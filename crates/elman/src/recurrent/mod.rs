@@ -225,6 +225,9 @@ impl RecurrentConfig {
     /// As in PyTorch, every parameter is uniform in ±1/√H. PyTorch has two biases a gate of which only the sum matters; where
     /// a cell has one, it is drawn as the sum of two such numbers. A per-unit parameter for which the cell names a range is uniform in it.
     /// A normaliser starts with gain 1; that of a value has bias 0. [`init_with`](RecurrentConfig::init_with) takes another choice.
+    ///
+    /// # Errors
+    /// A size is zero, or the dropout is no probability below 1.
     pub fn init(&self, seed: u64, device: &Device) -> Result<Recurrent, LayerError> {
         self.init_with(&Init::default(), seed, device).map_err(|error| match error {
             InitError::Layer(error) => error,
@@ -438,6 +441,14 @@ impl Recurrent {
             options.carry.is_none() || options.lengths.is_none() && !options.reverse,
             "only the state after the last step can be carried from sequences with lengths, or read backwards"
         );
+        let layers = options.masks.iter().map(|mask| mask.layer).chain(options.weights.iter().map(|mask| mask.layer));
+        for layer in layers {
+            assert!(
+                layer < self.layers.len(),
+                "a mask of layer {layer}; there are {}, counted from 0",
+                self.layers.len()
+            );
+        }
         let runtime = self.runtime.clone().unwrap_or_else(Runtime::global);
         let mut feeds = feeds::Feeds::new(&self.layers, options.feeds);
         let mut input = input;

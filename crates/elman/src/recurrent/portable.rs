@@ -4,7 +4,7 @@
 //! engine does not know, and the check of the fused path.
 
 use super::{Input, LayerCall};
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData, activation};
 use elman_core::Layer;
 use elman_core::algebra::expression::{Node, StageGraph};
 use elman_core::cell::{NORMALISER_EPSILON, Normaliser};
@@ -61,8 +61,17 @@ pub(super) fn run(layer: &Layer, call: LayerCall) -> (Tensor<3>, Vec<Tensor<2>>)
             table.select(0, ids).reshape([steps, batch, width])
         }
     };
-    let [steps, batch, _] = x.dims();
+    let [steps, batch, width] = x.dims();
     let device = x.device();
+    // What stands beyond a row's length is never read; NaN there would survive a product with 0.
+    let x = match &call.call.lengths {
+        None => x,
+        Some(lengths) => {
+            let beyond: Vec<bool> = (0..steps).flat_map(|t| lengths.iter().map(move |&length| t >= length)).collect();
+            let beyond = Tensor::<3, Bool>::from_data(TensorData::new(beyond, [steps, batch, 1]), &device);
+            x.mask_fill(beyond.expand([steps, batch, width]), 0.0)
+        }
+    };
     let options = (&device, x.dtype());
     let graphs: Vec<StageGraph> = (0..layer.stages().len()).map(|s| StageGraph::of(layer.cell().as_ref(), s)).collect();
     let p = Parameters { layer, tensors: call.params };

@@ -336,6 +336,38 @@ fn dropout_between_layers_follows_its_random_numbers() {
     assert_ne!(run(None), first);
 }
 
+/// Inputs beyond a row's length are not read, on any path.
+#[test]
+fn numbers_beyond_a_rows_length_may_be_anything() {
+    let device = Device::flex();
+    let module = RecurrentConfig::new((find("lstm").unwrap().make)(), Sizes::new(I, 3)).init(1, &device).unwrap();
+    let x = tensor::<3>([T, B, I], "x", &device);
+    let lengths: Arc<[usize]> = [3, 5, 0].into();
+    let spoilt = numbers(x.clone())
+        .into_iter()
+        .enumerate()
+        .map(|(i, x)| if i / I / B < lengths[i / I % B] { x } else { f64::NAN });
+    let spoilt = TensorData::new(spoilt.collect::<Vec<f64>>(), [T, B, I]);
+    let spoilt = Tensor::<3>::from_data(spoilt, (&device, x.dtype()));
+    for path in [Path::Fused, Path::Portable] {
+        let run = |x: Tensor<3>| {
+            let options = Options { lengths: Some(lengths.clone()), ..Options::default() };
+            let (y, state) = doubled(module.clone()).with_path(path).run(Input::Dense(x), None, options);
+            (numbers(y), state.layers.concat().into_iter().map(numbers).collect::<Vec<_>>())
+        };
+        assert_eq!(run(spoilt.clone()), run(x.clone()), "{path:?}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "a mask of layer 1; there are 1, counted from 0")]
+fn a_mask_of_a_layer_that_is_not_there() {
+    let device = Device::flex();
+    let module = RecurrentConfig::new((find("lstm").unwrap().make)(), Sizes::new(I, 3)).init(1, &device).unwrap();
+    let weights = vec![WeightMask { layer: 1, parameter: 0, values: Tensor::ones([12, I], &device) }];
+    module.run(Input::Dense(Tensor::ones([T, B, I], &device)), None, Options { weights, ..Options::default() });
+}
+
 #[test]
 fn wrong_sizes_are_errors_with_names() {
     let cell = || (find("lstm").unwrap().make)();

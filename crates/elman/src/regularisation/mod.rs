@@ -148,13 +148,21 @@ impl Regularisation {
     /// Drops words of an embedding table; without random numbers, at evaluation, none.
     pub(crate) fn drop_words(&self, input: Input, dropout: Option<&mut Random>) -> Input {
         match (input, dropout) {
-            (Input::Tokens { ids, batch, table }, Some(random)) if self.dropout_words > 0.0 => {
-                let mut draw = Draw { random, device: table.device(), dtype: table.dtype() };
-                let words = draw.mask(self.dropout_words, [table.dims()[0], 1]);
-                Input::Tokens { ids, batch, table: table * words }
+            (Input::Tokens { ids, batch, table }, Some(random)) => {
+                Input::Tokens { ids, batch, table: self.drop_rows(table, random) }
             }
             (other, _) => other,
         }
+    }
+
+    /// Drops words: rows of an embedding table.
+    pub(crate) fn drop_rows(&self, table: Tensor<2>, random: &mut Random) -> Tensor<2> {
+        if self.dropout_words == 0.0 {
+            return table;
+        }
+        let mut draw = Draw { random, device: table.device(), dtype: table.dtype() };
+        let words = draw.mask(self.dropout_words, [table.dims()[0], 1]);
+        table * words
     }
 
     /// What one of several layers, each run by itself, takes of this: the first one the dropout of the input, the others that between

@@ -72,8 +72,16 @@ const MAX_HEADER: u64 = 16 << 20;
 impl Checkpoint {
     /// Writes the checkpoint: to a temporary file in the same folder, flushed to the disk, then renamed over `path`. On any
     /// failure the former file stays as it was.
+    ///
+    /// # Errors
+    /// It cannot be written, or the note is longer than some 16 million bytes.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
         let bytes = self.to_bytes();
+        let header = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
+        if header > MAX_HEADER {
+            let what = format!("its note and names make a header of {header} bytes; it may have {MAX_HEADER}");
+            return Err(CheckpointError::DoesNotFit(what));
+        }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
@@ -106,6 +114,9 @@ impl Checkpoint {
     }
 
     /// Reads and verifies a checkpoint.
+    ///
+    /// # Errors
+    /// It cannot be read, is damaged, or is another program's.
     pub fn load(path: &Path) -> Result<Checkpoint, CheckpointError> {
         let failed = |source| CheckpointError::Io { path: path.to_path_buf(), action: "read", source };
         let mut file = File::open(path).map_err(failed)?;

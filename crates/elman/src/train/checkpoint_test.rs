@@ -76,6 +76,17 @@ fn foreign_files_are_named() {
 }
 
 #[test]
+fn a_note_that_could_not_be_read_again_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("checkpoint.safetensors");
+    example().save(&path).unwrap();
+    let long = Checkpoint { note: "x".repeat(17 << 20), ..example() };
+    let message = long.save(&path).unwrap_err().to_string();
+    assert!(message.contains("its note and names make a header of 1782"), "{message}");
+    assert_eq!(Checkpoint::load(&path).unwrap().note, example().note);
+}
+
+#[test]
 fn a_failed_save_leaves_the_former_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c");

@@ -78,17 +78,19 @@ impl Rule {
 /// A rule with its state for each parameter.
 #[derive(Clone, Debug)]
 pub struct Optimiser {
-    /// The rule.
+    /// The rule. After a change of it between updates the new one begins as at a first update.
     pub rule: Rule,
     /// λ: g ← g + λp before the rule (PyTorch's `weight_decay`, not decoupled).
     pub weight_decay: f64,
     /// Whether the decay is apart from the rule: p ← (1 - ηλ) p before it, in place of g ← g + λp (Loshchilov & Hutter, "Decoupled weight
     /// decay regularization", 2019; with Adam it is AdamW). Off by default.
     pub decoupled: bool,
-    /// Updates made so far.
+    /// Updates made so far by this rule.
     step: u64,
     /// What every gradient of this update is multiplied by.
     factor: f32,
+    /// What the state is of.
+    slots: &'static [&'static str],
     /// By parameter path, one vector for each of [`Rule::slots`].
     state: BTreeMap<String, Vec<Vec<f32>>>,
 }
@@ -96,7 +98,8 @@ pub struct Optimiser {
 impl Optimiser {
     /// An optimiser before its first update.
     pub fn new(rule: Rule, weight_decay: f64) -> Self {
-        Optimiser { rule, weight_decay, decoupled: false, step: 0, factor: 1.0, state: BTreeMap::new() }
+        let (slots, state) = (rule.slots(), BTreeMap::new());
+        Optimiser { rule, weight_decay, decoupled: false, step: 0, factor: 1.0, slots, state }
     }
 
     /// Whether every number is in its range.
@@ -111,6 +114,10 @@ impl Optimiser {
     /// Begins an update: call once, then [`update`](Optimiser::update) for each parameter. Every gradient is multiplied by
     /// `factor` first: that of clipping, [`clip::factor`](super::clip::factor), or 1.
     pub fn begin(&mut self, factor: f32) {
+        if self.slots != self.rule.slots() {
+            (self.slots, self.step) = (self.rule.slots(), 0);
+            self.state.clear();
+        }
         self.step += 1;
         self.factor = factor;
     }
@@ -198,7 +205,7 @@ impl Optimiser {
         }
     }
 
-    /// Updates made so far.
+    /// Updates made so far by this rule.
     pub fn step(&self) -> u64 {
         self.step
     }
@@ -206,11 +213,14 @@ impl Optimiser {
     /// Everything it keeps: (path, slot, values).
     pub fn state(&self) -> impl Iterator<Item = (&str, &'static str, &[f32])> {
         self.state.iter().flat_map(|(path, slots)| {
-            slots.iter().zip(self.rule.slots()).map(move |(values, &slot)| (path.as_str(), slot, &values[..]))
+            slots.iter().zip(self.slots).map(move |(values, &slot)| (path.as_str(), slot, &values[..]))
         })
     }
 
-    /// Puts back what [`state`](Optimiser::state) gave after `step` updates. Returns a message where it does not fit the rule.
+    /// Puts back what [`state`](Optimiser::state) gave after `step` updates.
+    ///
+    /// # Errors
+    /// A message where it does not fit the rule.
     pub fn restore(&mut self, step: u64, state: Vec<(String, String, Vec<f32>)>) -> Result<(), String> {
         let slots = self.rule.slots();
         let mut map: BTreeMap<String, Vec<Vec<f32>>> = BTreeMap::new();
@@ -223,8 +233,7 @@ impl Optimiser {
         if let Some((path, _)) = map.iter().find(|(_, s)| s.iter().any(|v| v.len() != s[0].len() || v.is_empty())) {
             return Err(format!("the optimiser's state of `{path}` is not complete"));
         }
-        self.step = step;
-        self.state = map;
+        (self.slots, self.step, self.state) = (slots, step, map);
         Ok(())
     }
 }

@@ -83,8 +83,12 @@ impl RateFinder {
         Ok(())
     }
 
-    /// The rate of a step.
+    /// The rate of a step, counted from 0.
+    ///
+    /// # Panics
+    /// If there are fewer than two steps.
     pub fn rate(&self, step: usize) -> f64 {
+        assert!(self.steps > 1, "a sweep of {} steps has no rates between two ends", self.steps);
         self.lowest * (self.highest / self.lowest).powf(step as f64 / (self.steps - 1) as f64)
     }
 

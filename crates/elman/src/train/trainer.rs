@@ -148,7 +148,8 @@ pub struct Trainer<N: Network> {
     pub noise: Option<GradientNoise>,
     /// In how many parts of its rows, 1 or more, a batch is worked on, one after the other: their gradients are added up (accumulated), so that memory
     /// for the states of one part suffices. Losses, gradients and updates are those of the whole batch, within rounding; masks of dropout
-    /// are drawn for each part.
+    /// are drawn for each part. Penalties on activations are means over the steps of a part: with rows of different lengths they weigh a row's steps
+    /// by the lengths of its part.
     pub parts: usize,
     /// Sets in which parameters are kept: projections after each update.
     pub constraints: Constraints,
@@ -278,6 +279,9 @@ impl<N: Network> Trainer<N> {
     }
 
     /// Makes steps until `step_count` is `until`, calling `after` after each; it returns whether to go on.
+    ///
+    /// # Errors
+    /// As for [`step`](Trainer::step).
     pub fn run(
         &mut self,
         source: &mut impl BatchSource<N::Batch>,
@@ -320,12 +324,18 @@ impl<N: Network> Trainer<N> {
     }
 
     /// Saves a checkpoint; see [`Checkpoint::save`].
+    ///
+    /// # Errors
+    /// As there.
     pub fn save(&self, source: &impl BatchSource<N::Batch>, note: &str, path: &Path) -> Result<(), CheckpointError> {
         self.checkpoint(source, note).save(path)
     }
 
     /// Goes on from a checkpoint: parameters, optimiser, random numbers, data and carried state. The trainer must have been
     /// made with the same settings and seed.
+    ///
+    /// # Errors
+    /// The checkpoint is of another network, optimiser or source.
     pub fn restore(
         &mut self,
         checkpoint: Checkpoint,

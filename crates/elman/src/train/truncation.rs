@@ -98,7 +98,7 @@ impl Truncation {
 
     /// Whether the loss of step `j` reaches step `k` in a sequence of `steps`.
     pub fn survives(&self, steps: usize, j: usize, k: usize) -> bool {
-        k <= j && j < steps && k + self.back >= (self.every * (j / self.every + 1)).min(steps)
+        k <= j && j < steps && k.saturating_add(self.back) >= (self.every * (j / self.every + 1)).min(steps)
     }
 
     /// The windows over a sequence of `steps`; at its beginning they are shorter than k2, and the last may have less than k1 losses.

@@ -133,6 +133,12 @@ fn the_sum_over_the_last_p_steps_is_the_one_summed_by_hand() {
 }
 
 #[test]
+fn all_the_way_back_is_every_path() {
+    let whole = Truncation::new(1, usize::MAX).unwrap();
+    assert!((0..5).all(|j| (0..=j).all(|k| whole.survives(5, j, k))) && !whole.survives(5, 1, 2));
+}
+
+#[test]
 fn a_path_survives_exactly_where_its_window_holds_it() {
     for (k1, k2) in [(1, 1), (1, 4), (2, 5), (3, 3), (4, 11), (5, 7)] {
         let truncation = Truncation::new(k1, k2).unwrap();

@@ -25,7 +25,7 @@ fn model(device: &Device) -> LanguageModel {
 fn masks_stand_where_no_recurrent_connection_is() {
     let device = Device::flex().autodiff();
     let (p, q) = (0.3, 0.2);
-    let model = crate::network::testing::doubled(model(&device)).with_dropout(p, q);
+    let model = crate::network::testing::doubled(model(&device)).with_dropout(p, q).unwrap();
     let found = numbers(model.loss(&batch(), None, Some(&mut Random::new(4, "train"))).0)[0];
 
     let mut random = Random::new(4, "train");
@@ -52,13 +52,52 @@ fn masks_stand_where_no_recurrent_connection_is() {
 #[test]
 fn gradients_with_masks_are_those_of_central_differences() {
     let device = Device::flex().autodiff();
-    gradient_check(model(&device).with_dropout(0.3, 0.2), |model| {
+    gradient_check(model(&device).with_dropout(0.3, 0.2).unwrap(), |model| {
         model.loss(&batch(), None, Some(&mut Random::new(4, "train"))).0
     });
 }
 
 #[test]
-#[should_panic(expected = "dropout probability 1 is not in [0, 1)")]
 fn everything_is_never_dropped() {
-    let _ = model(&Device::flex()).with_dropout(0.0, 1.0);
+    let error = model(&Device::flex()).with_dropout(0.0, 1.0).unwrap_err();
+    assert_eq!(error.to_string(), "dropout-readout is 1; it must be from 0 to below 1");
+}
+
+/// With so little dropout of elements that none falls, words are dropped as they are without it.
+#[test]
+fn words_are_dropped_from_the_table_that_elements_are_looked_up_in() {
+    let device = Device::flex();
+    let words = Regularisation { dropout_words: 0.5, ..Regularisation::default() };
+    let config = |dropout: f64, words: Regularisation| {
+        let cell = (find("lstm").unwrap().make)();
+        let config =
+            LanguageModelConfig { vocabulary: V, embedding: 5, hidden: 3, output: 3, layers: 1, dropout: 0.0, cell };
+        let model = crate::network::testing::doubled(config.init(1, &device).unwrap());
+        model.with_dropout(dropout, 0.0).unwrap().with_regularisation(words).unwrap()
+    };
+    let loss = |model: LanguageModel| numbers(model.loss(&batch(), None, Some(&mut Random::new(4, "train"))).0)[0];
+    let (both, alone) = (loss(config(1e-12, words)), loss(config(0.0, words)));
+    assert!((both - alone).abs() < 1e-9, "{both} and {alone}");
+    assert!((both - loss(config(1e-12, Regularisation::default()))).abs() > 1e-3);
+}
+
+/// Whatever stands beyond a row's length counts as little as the token that says so.
+#[test]
+fn targets_beyond_a_rows_length_do_not_count() {
+    let device = Device::flex();
+    let model = crate::network::testing::doubled(model(&device));
+    let lengths: Vec<usize> = (0..B).map(|b| T - b % 2).collect();
+    let long = TokenBatch { lengths: Some(lengths.clone().into()), ..batch() };
+    let mut left_out = long.clone();
+    let mut counted = 0;
+    for (i, target) in left_out.targets.iter_mut().enumerate() {
+        if i / B >= lengths[i % B] {
+            *target = readout::IGNORE;
+        }
+        counted += usize::from(*target != readout::IGNORE);
+    }
+    assert_ne!(left_out.targets, long.targets);
+    let loss = |batch: &TokenBatch| numbers(model.loss(batch, None, None).0)[0];
+    assert_eq!(loss(&long), loss(&left_out));
+    assert_eq!(LanguageModel::count(&long), counted);
 }

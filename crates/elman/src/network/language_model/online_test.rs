@@ -156,7 +156,7 @@ fn what_cannot_go_forward_is_refused() {
         (model("lstm", 2), Method::Rtrl, "2 layers: real-time recurrent learning takes one"),
         (model("elman", 1), Method::Truncated, "cell `elman` carries nothing past its matrices"),
         (model("lstm", 1).with_learned_initial_state(), Method::Snap1, "a learned initial state goes with"),
-        (model("lstm", 1).with_dropout(0.1, 0.0), Method::Uoro, "dropout goes with"),
+        (model("lstm", 1).with_dropout(0.1, 0.0).unwrap(), Method::Uoro, "dropout goes with"),
         (model("lstm", 1).with_regularisation(penalty).unwrap(), Method::Rtrl, "regularisation goes with"),
         (model("lstm", 1).with_forcing(Forcing::FREE), Method::Rtrl, "scheduled sampling goes with"),
     ] {

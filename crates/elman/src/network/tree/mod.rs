@@ -30,9 +30,10 @@ mod forest;
 mod lstm;
 mod recursive;
 
+pub use elman_core::algebra::Activation;
 pub use forest::Forest;
 pub use lstm::{TreeLstm, TreeLstmConfig};
-pub use recursive::{Activation, Recursive, RecursiveConfig};
+pub use recursive::{Recursive, RecursiveConfig};
 
 /// What is wrong with a tree, a batch of trees, or a network for them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,32 +1,12 @@
 //! The recursive network.
 
 use super::{Branches, Forest, TreeError};
+use crate::network::dense::activate;
 use crate::random::Random;
 use crate::recurrent::leaf;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, TensorData, activation};
-
-/// The function a in h = a(...).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Activation {
-    /// tanh.
-    #[default]
-    Tanh,
-    /// 1 / (1 + exp(-a)).
-    Sigmoid,
-    /// max(a, 0).
-    Relu,
-}
-
-impl Activation {
-    pub(crate) fn apply<const D: usize>(self, a: Tensor<D>) -> Tensor<D> {
-        match self {
-            Activation::Tanh => a.tanh(),
-            Activation::Sigmoid => activation::sigmoid(a),
-            Activation::Relu => activation::relu(a),
-        }
-    }
-}
+use burn::tensor::{Device, Tensor, TensorData};
+use elman_core::algebra::Activation;
 
 /// How a [`Recursive`] is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +17,7 @@ pub struct RecursiveConfig {
     pub input: usize,
     /// H.
     pub hidden: usize,
-    /// a.
+    /// The function a in h = a(...).
     pub activation: Activation,
 }
 
@@ -104,7 +84,7 @@ impl Recursive {
                 Branches::AtMost(k) | Branches::Exactly(k) => level.side_by_side(below[0].clone(), k),
             });
             let from_children = children.map(|children| children.matmul(u.clone()));
-            vec![activation.apply(level.sum_of_sources(from_children, from_x[0].clone()) + b.clone())]
+            vec![activate(activation, level.sum_of_sources(from_children, from_x[0].clone()) + b.clone())]
         });
         Ok(states.swap_remove(0))
     }

@@ -180,6 +180,7 @@ fn by_definition(network: &Network, kind: Kind, tree: &Tree, x: &[f64], node: us
             Activation::Tanh => a.tanh(),
             Activation::Sigmoid => sigmoid(a),
             Activation::Relu => a.max(0.0),
+            other => unreachable!("not asked for here: {other:?}"),
         };
         return ((0..H).map(|i| a(from_x(i) + product(u, i, &below))).collect(), vec![0.0; H]);
     }
