@@ -68,7 +68,7 @@ Examples
   elman train char-lm --out runs/book --resume --epochs 20
   elman train char-lm --data book.txt --config runs/book/config.toml --set lr=0.001
   elman train word-lm --data texts                      a folder with *train*.txt, *valid*.txt, *test*.txt
-  elman train word-lm --data ptb --preset zaremba-small a published recipe
+  elman train word-lm --data ptb --preset zaremba-small  a published recipe
   elman train char-lm --data book.txt --cell my.cell    equations of yours, as `elman describe` prints them
   elman train plant --feed outputs                      a simulated system, the network's own outputs fed back
   printf hello > hello.txt

@@ -1,6 +1,6 @@
 //! The documents tell the truth: their commands run, their cells exist, their links lead somewhere.
 //!
-//! Read are `README.md` and every `.md` in `docs`. A command is code that begins with `elman`, between backticks or on a line of a
+//! Read are `README.md`, every `.md` in `docs`, and the examples that `--help` gives. A command is code that begins with `elman`, between backticks or on a line of a
 //! fenced block; in a fenced block it ends before a comment, a pipe or a redirection.
 
 mod common;
@@ -32,7 +32,20 @@ fn documents() -> Vec<(PathBuf, String)> {
         }
     }
     files.sort();
-    files.into_iter().map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap())).collect()
+    let files = files.into_iter().map(|path| (path.clone(), std::fs::read_to_string(&path).unwrap()));
+    files.chain(VERBS.iter().map(|verb| (format!("elman {verb} --help").into(), examples(verb)))).collect()
+}
+
+/// Commands whose help gives examples.
+const VERBS: [&str; 8] = ["train", "eval", "sample", "inspect", "reproduce", "paths", "unroll", "describe"];
+
+/// The examples of a command's help, as a document. A column of explanations stands at two blanks or more.
+fn examples(verb: &str) -> String {
+    let help = run([verb, "--help"]).ok().out;
+    let examples = help.lines().map(str::trim).filter(|line| line.starts_with(&format!("elman {verb} ")));
+    let examples: Vec<&str> = examples.map(|line| before_shell(line.split("  ").next().unwrap())).collect();
+    assert!(examples.len() >= 2, "{help}");
+    format!("```\n{}\n```\n", examples.join("\n"))
 }
 
 /// A document in parts: what stands between backticks or in fenced blocks, and the prose around it.
@@ -99,7 +112,9 @@ fn commands(verb: &str) -> Commands {
     let mut commands = Commands::new();
     for (path, text) in documents() {
         for code in parts(&text).code {
-            let words: Vec<String> = before_shell(&code).split_whitespace().map(str::to_string).collect();
+            let words = before_shell(&code).split_whitespace();
+            // A seed or a step may be any.
+            let words: Vec<String> = words.map(|word| if word == "N" { "1" } else { word }.to_string()).collect();
             let open = |word: &String| word.ends_with("...") || word.chars().all(|c| c.is_ascii_uppercase());
             let help = words.iter().any(|word| word == "--help");
             if words.len() > 2 && words[0] == "elman" && words[1] == verb && !help && !words[2..].iter().any(open) {
@@ -194,16 +209,26 @@ fn every_other_command_is_understood() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A column of explanations stands at two blanks or more.
+/// An experiment that has its result is refused when everything else was understood.
 #[test]
-fn every_example_of_the_help_is_described() {
-    let help = run(["describe", "--help"]).ok().out;
-    let examples = help.lines().map(str::trim).filter(|line| line.starts_with("elman describe "));
-    let examples: Vec<&str> = examples.map(|line| before_shell(line.split("  ").next().unwrap())).collect();
-    assert!(examples.len() >= 4, "{help}");
-    for example in examples {
-        run(example.split(' ').skip(1)).ok();
+fn every_experiment_is_understood() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("result.json"), "").unwrap();
+    let commands = commands("reproduce");
+    assert!(commands.len() >= 15, "only {} commands were found", commands.len());
+    let mut wrong = Vec::new();
+    for (arguments, path) in &commands {
+        if arguments[1] == "--list" {
+            run(arguments).ok();
+            continue;
+        }
+        let out = arguments.iter().position(|a| a == "--out").unwrap_or(arguments.len());
+        let outcome = finish(elman().args(&arguments[..out]).arg("--out").arg(place.path()));
+        if outcome.status != 2 || !outcome.err.contains("there is a result already") {
+            wrong.push(format!("{}: elman {}: {}", path.display(), arguments.join(" "), outcome.err));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// A training command is run to the point where it reads the text, which is missing: all settings before it are then understood. One that reads no

@@ -73,23 +73,54 @@ fn gradients_over_a_series_are_those_of_its_loss() {
                 assert!((got - want).abs() < 1e-10 * scale, "{} {}", entry.name, flow.name);
             }
         }
-        if entry.name != "lstm" {
-            continue;
-        }
         let mut at = 0;
         for k in 0..2 {
             for p in 0..network.layers()[k].parameters.len() {
+                let last = network.layers()[k].parameters[p].len() - 1;
                 let nudged = |by: f64| {
                     let mut layers = layers(entry.name);
-                    layers[k].parameters[p][3] += by;
+                    layers[k].parameters[p][last] += by;
                     loss(&self::network(layers))
                 };
-                let difference = (nudged(1e-5) - nudged(-1e-5)) / 2e-5;
-                assert!((difference - whole.gradients[at][3]).abs() < 1e-9, "layer {k}, parameter {p}");
+                // So little that the third derivative of thirty steps does not show.
+                let difference = (nudged(1e-6) - nudged(-1e-6)) / 2e-6;
+                let gradient = whole.gradients[at][last];
+                assert!(
+                    (difference - gradient).abs() < 1e-8 * (1.0 + gradient.abs()),
+                    "{} layer {k}, parameter {p}",
+                    entry.name
+                );
                 at += 1;
             }
         }
     }
+}
+
+/// h_t = tanh(w x_t + u h_{t-1} + b) of one unit: every product is one of numbers u (1 - h_t²), every exponent a mean of their logarithms.
+#[test]
+fn products_and_exponents_of_one_unit_are_those_of_its_slopes() {
+    let cell = (elman_core::cells::find("elman").unwrap().make)();
+    let layer = Layer::new(cell, Sizes { input: I, hidden: 1, output: 1 }).unwrap();
+    let parameters: Vec<Vec<f64>> =
+        layer.parameters().iter().enumerate().map(|(i, p)| wide(p.len(), 50 + i as u64)).collect();
+    let at = layer.parameters().iter().position(|p| p.name == "weight_hh").unwrap();
+    let u = parameters[at][0];
+    let network = Network::of_numbers(vec![NetworkLayer { layer, parameters }], wide(K, 7), wide(K, 8)).unwrap();
+    let path = path(&network);
+    let slope = |t: usize| (u * (1.0 - path.state(t + 1)[0][0][0].powi(2))).abs();
+    let products = Products::new(&network, &path, &engine(), &[1, 4, 16], 3).unwrap();
+    assert_eq!((products.width, products.ends.len()), (1, 3));
+    for (i, &lag) in products.lags.iter().enumerate() {
+        // The geometric mean over the ends.
+        let logarithm = |&end: &usize| (end + 1 - lag..=end).map(|t| slope(t).ln()).sum::<f64>();
+        let want = (products.ends.iter().map(logarithm).sum::<f64>() / 3.0).exp();
+        let got = products.largest()[i];
+        assert!((got / want - 1.0).abs() < 1e-12, "lag {lag}: {got}, by hand {want}");
+    }
+    let exponents = Lyapunov::new(&network, &path, &engine(), 3).unwrap();
+    let want = (0..exponents.steps).map(|t| slope(t).ln()).sum::<f64>() / exponents.steps as f64;
+    assert_eq!((exponents.exponents.len(), exponents.steps), (1, T - 20));
+    assert!((exponents.exponents[0] - want).abs() < 1e-12, "{} by hand {want}", exponents.exponents[0]);
 }
 
 #[test]

@@ -109,7 +109,7 @@ pub struct Readout {
     pub bias: Param<Tensor<1>>,
 }
 
-/// A language model over tokens w: x_t = E[w_t], the recurrent layers make y_t of x_1, ..., x_t, and p(w_{t+1} | w_1, ..., w_t) =
+/// A language model over tokens w: `x_t = E[w_t]`, the recurrent layers make y_t of x_1, ..., x_t, and p(w_{t+1} | w_1, ..., w_t) =
 /// softmax(W y_t + b). E is (V, embedding width), W is (V, P). Parameters: `embedding.weight`, `rnn.weight_ih_l0`, ..., `readout.weight`, `readout.bias`; with a learned
 /// initial state `initial.layers.0.0` (layer, carried value) and so on.
 #[derive(Module, Debug)]
