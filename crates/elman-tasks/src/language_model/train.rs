@@ -195,8 +195,8 @@ impl Learner for Reader {
 
     fn explosion(&self, run: &TextRun, loss: f64) -> Option<(String, String)> {
         let guess = (material(run).corpus.vocabulary.len().max(2) as f64).ln();
-        let what = format!("the loss explodes: that of guessing is {guess:.1} nats, and it");
-        (loss > EXPLOSION * guess).then(|| (what, format!("{loss:.1}")))
+        (loss > EXPLOSION * guess)
+            .then(|| (format!("the loss explodes: that of guessing is {guess:.1} nats, and it"), format!("{loss:.1}")))
     }
 
     fn watch(&self, run: &TextRun) -> Result<Vec<(String, f64)>, Error> {

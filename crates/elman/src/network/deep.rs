@@ -144,7 +144,7 @@ impl DeepRecurrent {
         lengths: Option<Arc<[usize]>>,
         dropout: Option<&mut Random>,
     ) -> (Tensor<3>, State) {
-        let (y, state, _) = self.run_regularised(x, state, lengths, dropout);
+        let Regularised { y, state, .. } = self.run_regularised(x, state, lengths, dropout);
         (y, state)
     }
 
@@ -155,7 +155,7 @@ impl DeepRecurrent {
         state: Option<State>,
         lengths: Option<Arc<[usize]>>,
         dropout: Option<&mut Random>,
-    ) -> (Tensor<3>, State, Option<Tensor<1>>) {
+    ) -> Regularised {
         let x = match &self.before {
             None => x,
             Some(before) => before.forward_steps(x),
@@ -177,7 +177,8 @@ impl DeepRecurrent {
             1 => h,
             _ => h.reshape([t, k, b, width]).slice_dim(1, k - 1..k).reshape([t, b, width]),
         };
-        (self.after.forward_steps(h), state, penalty)
+        // The mask is of what the perceptron reads, not of what it gives.
+        Regularised { y: self.after.forward_steps(h), state, output_mask: None, penalty }
     }
 }
 
@@ -191,12 +192,7 @@ impl SequenceMap for DeepRecurrent {
         DeepRecurrent::forward(self, x, state)
     }
 
-    fn training(
-        &self,
-        x: Tensor<3>,
-        state: Option<State>,
-        random: &mut Random,
-    ) -> (Tensor<3>, State, Option<Tensor<1>>) {
+    fn training(&self, x: Tensor<3>, state: Option<State>, random: &mut Random) -> Regularised {
         self.run_regularised(x, state, None, Some(random))
     }
 }

@@ -103,27 +103,17 @@ impl SequenceMap for Rmlp {
 
     /// The state has hˡ of each layer, and y after them if the output layer is recurrent.
     fn forward(&self, x: Tensor<3>, state: Option<State>) -> (Tensor<3>, State) {
-        let (y, state, _) = self.run(x, state, None);
+        let Regularised { y, state, .. } = self.run(x, state, None);
         (y, state)
     }
 
-    fn training(
-        &self,
-        x: Tensor<3>,
-        state: Option<State>,
-        random: &mut Random,
-    ) -> (Tensor<3>, State, Option<Tensor<1>>) {
+    fn training(&self, x: Tensor<3>, state: Option<State>, random: &mut Random) -> Regularised {
         self.run(x, state, Some(random))
     }
 }
 
 impl Rmlp {
-    fn run(
-        &self,
-        x: Tensor<3>,
-        state: Option<State>,
-        mut dropout: Option<&mut Random>,
-    ) -> (Tensor<3>, State, Option<Tensor<1>>) {
+    fn run(&self, x: Tensor<3>, state: Option<State>, mut dropout: Option<&mut Random>) -> Regularised {
         let (hidden, output) = match state {
             None => (None, None),
             Some(mut state) => {
@@ -142,7 +132,7 @@ impl Rmlp {
             }
             (None, None) => h,
         };
-        (y, after, penalty)
+        Regularised { y, state: after, output_mask: None, penalty }
     }
 }
 

@@ -242,14 +242,8 @@ impl SequenceMap for Stack {
         Stack::forward(self, x, state)
     }
 
-    fn training(
-        &self,
-        x: Tensor<3>,
-        state: Option<State>,
-        random: &mut Random,
-    ) -> (Tensor<3>, State, Option<Tensor<1>>) {
-        let Regularised { y, state, penalty, .. } = self.run_regularised(Input::Dense(x), state, None, Some(random));
-        (y, state, penalty)
+    fn training(&self, x: Tensor<3>, state: Option<State>, random: &mut Random) -> Regularised {
+        self.run_regularised(Input::Dense(x), state, None, Some(random))
     }
 }
 

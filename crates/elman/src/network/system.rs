@@ -4,7 +4,7 @@ use super::series::{Series, SeriesBatch, SeriesError, Units, check_finite, rows,
 use crate::parameters::{self, Named, ParameterError};
 use crate::random::Random;
 use crate::recurrent::State;
-use crate::regularisation::with_penalty;
+use crate::regularisation::{Regularised, with_penalty};
 use crate::train::Network;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{DType, Device, Tensor};
@@ -118,11 +118,11 @@ pub trait SequenceMap: Module + ModuleDisplay {
     /// `x` (T, B, inputs) from `state`, or from the start of a sequence: (T, B, outputs) and the state after it.
     fn forward(&self, x: Tensor<3>, state: Option<State>) -> (Tensor<3>, State);
 
-    /// The same while it is trained: with what is drawn from `random`, dropout and zoneout, and the penalty that its loss is to have beside it
-    /// ([`with_penalty`]). A network without either need not write it.
-    fn training(&self, x: Tensor<3>, state: Option<State>, _: &mut Random) -> (Tensor<3>, State, Option<Tensor<1>>) {
+    /// The same while it is trained: with what is drawn from `random`, dropout and zoneout, and with the penalty that its loss is to have beside
+    /// it ([`with_penalty`]). A network without any need not write it.
+    fn training(&self, x: Tensor<3>, state: Option<State>, _: &mut Random) -> Regularised {
         let (y, state) = self.forward(x, state);
-        (y, state, None)
+        Regularised { y, state, output_mask: None, penalty: None }
     }
 }
 
@@ -262,7 +262,8 @@ impl<N: SequenceMap> Network for SequenceModel<N> {
         assert_eq!(batch.channels, self.channels, "channels of the batch and of the model");
         assert!(start >= first, "{start} warm steps, and the model's lags need {first}");
         let [u, y] = scaled(self, &batch.u, &batch.y, batch.batch);
-        let (predicted, state, penalty) = self.network.training(self.inputs(&u, &y, steps), None, random);
+        let Regularised { y: predicted, state, penalty, .. } =
+            self.network.training(self.inputs(&u, &y, steps), None, random);
         let error = predicted.slice_dim(0, start - first..steps - first) - y.slice_dim(0, start..steps);
         (with_penalty((error.clone() * error).mean(), penalty), state)
     }

@@ -31,5 +31,5 @@ fn a_model_is_trained_as_its_network_is_regularised() {
     // A penalty moves the gradient and leaves the value.
     let penalised =
         stack().with_regularisation(Regularisation { activation: 1.0, ..Regularisation::default() }).unwrap();
-    assert!(penalised.training(Tensor::ones([4, 2, 1], &device), None, &mut Random::new(1, "train")).2.is_some());
+    assert!(penalised.training(Tensor::ones([4, 2, 1], &device), None, &mut Random::new(1, "train")).penalty.is_some());
 }

@@ -78,7 +78,7 @@ impl Rule {
 /// A rule with its state for each parameter.
 #[derive(Clone, Debug)]
 pub struct Optimiser {
-    /// The rule. After a change of it between updates the new one begins as at a first update.
+    /// The rule. Changed between updates to one that keeps other state, it begins as at a first update; with other constants it goes on.
     pub rule: Rule,
     /// λ: g ← g + λp before the rule (PyTorch's `weight_decay`, not decoupled).
     pub weight_decay: f64,
