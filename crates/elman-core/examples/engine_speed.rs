@@ -1,4 +1,4 @@
-//! Times the bare engine: forward and backward over a batch, and one streaming step.
+//! Times the bare engine: forward and backward over a batch, and one streaming step of one row, with weights in each format.
 //!
 //! ```sh
 //! cargo run --release -p elman-core --example engine_speed -- lstm 100 64 256 2
@@ -9,7 +9,9 @@
 //! Arguments: cell, T, B, H (the input is as wide), threads, and `last` where only the last step has a loss or `bf16` for products in mixed precision.
 //! Prints medians, the least times, and the rate of the matrix products in the median.
 
-use elman_core::engine::{Bf16Kernel, Engine, Gradients, Input, Output, Sequence, StepInput, Stepper, Workspace};
+use elman_core::engine::{
+    Bf16Kernel, Engine, Gradients, Input, Output, Sequence, StepInput, Stepper, WeightFormat, Workspace,
+};
 use elman_core::layer::Role;
 use elman_core::{Layer, Sizes, cells};
 use std::sync::Arc;
@@ -65,13 +67,6 @@ fn main() {
     let weights: usize = layer.parameters().iter().filter(|p| p.role == Role::Weight).map(|p| p.len()).sum();
     let rate = |seconds: f64, products: usize| (2 * products * weights * t * b) as f64 / seconds / 1e9;
 
-    let mut stepper = Stepper::new(&engine, &layer, &params, 1, None);
-    let steps = seconds(|| {
-        for i in 0..STEPS {
-            stepper.step(StepInput::Dense(&x[i % (t * b) * h..][..h]));
-        }
-    });
-
     let products = engine.bf16().map_or("f32".into(), |kernel| format!("bf16 by {kernel}"));
     println!("{cell}  T={t} B={b} I=H={h}  {}  {} threads, {products}", engine.isa(), engine.threads());
     for (what, (median, least), products) in [("forward", forward, 1), ("forward and backward", both, 3)] {
@@ -79,5 +74,14 @@ fn main() {
         println!("{what:<20} {median_ms:8.2} ms  least {least_ms:8.2} ms  {:6.1} GF/s", rate(median, products));
     }
     let us = |seconds: f64| seconds / STEPS as f64 * 1e6;
-    println!("one step, batch 1    {:8.2} us  least {:8.2} us", us(steps.0), us(steps.1));
+    for format in [WeightFormat::Full, WeightFormat::Bf16, WeightFormat::Int8] {
+        let mut stepper = Stepper::with_weights(&engine, &layer, &params, 1, None, format);
+        let (median, least) = seconds(|| {
+            for i in 0..STEPS {
+                stepper.step(StepInput::Dense(&x[i % (t * b) * h..][..h]));
+            }
+        });
+        let what = format!("one step, {format}");
+        println!("{what:<20} {:8.2} us  least {:8.2} us", us(median), us(least));
+    }
 }

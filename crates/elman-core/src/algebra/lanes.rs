@@ -96,16 +96,18 @@ pub trait Lanes: Real {
     fn prefetch_second(ptr: *const Self::Element) {
         let _ = ptr;
     }
-    /// Loads `COUNT` numbers stored as bfloat16: the upper half of an `f32`.
+    /// Loads `COUNT` words of two bfloat16 each (the upper halves of an `f32`): the numbers in the words' lower halves, and those in the
+    /// upper ones.
     ///
     /// # Safety
     /// As for `load`.
-    unsafe fn load_bf16(ptr: *const u16) -> Self;
-    /// Loads `COUNT` whole numbers from -128 to 127.
+    unsafe fn load_pairs(ptr: *const u32) -> [Self; 2];
+    /// Loads `COUNT` words of four bytes each, whole numbers from -128 to 127, as their 2^24-folds: a byte in the highest place of its word
+    /// takes no second shift. Those of the words' lowest bytes come first.
     ///
     /// # Safety
     /// As for `load`.
-    unsafe fn load_i8(ptr: *const i8) -> Self;
+    unsafe fn load_fours(ptr: *const u32) -> [Self; 4];
     /// The register that holds `value` in every lane.
     fn splat(value: Self::Element) -> Self;
     /// `self * factor + addend`, fused where the hardware fuses.

@@ -32,6 +32,7 @@ mod step;
 mod team;
 mod weight_gradients;
 mod weights;
+mod whole;
 mod workspace;
 
 pub use compressed::WeightFormat;

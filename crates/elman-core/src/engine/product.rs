@@ -6,6 +6,7 @@
 
 use super::compressed::WeightFormat;
 use super::mixed::{self, Bf16Kernel, Right};
+use super::whole;
 use crate::algebra::Element;
 use crate::algebra::lanes::{Isa, LaneTask, Lanes, dispatch, shape};
 use core::marker::PhantomData;
@@ -21,49 +22,63 @@ const PREFETCH: usize = 8;
 
 /// How the numbers of B are stored.
 trait Stored<F>: Copy {
-    /// Compressed numbers are read a row of A at a time.
-    const COMPRESSED: bool;
-    /// Whether sums are multiplied by a factor of their column.
-    const SCALED: bool;
-    /// Loads a register.
+    /// Rows of B that stand together in one word. More than one: compressed numbers, read a row of A at a time.
+    const ROWS: usize;
+    /// The numbers as they are loaded are so many times what they are. Where that is not once, sums are multiplied by a factor of their
+    /// column, too.
+    const TIMES: f64;
+    /// Loads a register of each of these rows; those beyond `ROWS` are zero.
     ///
     /// # Safety
     /// As for [`Lanes::load`].
-    unsafe fn load<V: Lanes<Element = F>>(ptr: *const Self) -> V;
+    unsafe fn load<V: Lanes<Element = F>>(ptr: *const Self) -> [V; 4];
 }
 
 impl<F: Element> Stored<F> for F {
-    const COMPRESSED: bool = false;
-    const SCALED: bool = false;
+    const ROWS: usize = 1;
+    const TIMES: f64 = 1.0;
     #[inline(always)]
-    unsafe fn load<V: Lanes<Element = F>>(ptr: *const F) -> V {
+    unsafe fn load<V: Lanes<Element = F>>(ptr: *const F) -> [V; 4] {
+        let none = V::constant(0.0);
         // SAFETY: the caller's promise.
-        unsafe { V::load(ptr) }
+        unsafe { [V::load(ptr), none, none, none] }
     }
 }
 
-/// bfloat16: the upper half of an `f32`.
-impl<F: Element> Stored<F> for u16 {
-    const COMPRESSED: bool = true;
-    const SCALED: bool = false;
+/// A word of two rows in bfloat16: the upper half of an `f32`.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Pair(u32);
+
+impl<F: Element> Stored<F> for Pair {
+    const ROWS: usize = 2;
+    const TIMES: f64 = 1.0;
     #[inline(always)]
-    unsafe fn load<V: Lanes<Element = F>>(ptr: *const u16) -> V {
+    unsafe fn load<V: Lanes<Element = F>>(ptr: *const Pair) -> [V; 4] {
+        let none = V::constant(0.0);
         // SAFETY: the caller's promise.
-        unsafe { V::load_bf16(ptr) }
+        let [lower, upper] = unsafe { V::load_pairs(ptr.cast()) };
+        [lower, upper, none, none]
     }
 }
 
-impl<F: Element> Stored<F> for i8 {
-    const COMPRESSED: bool = true;
-    const SCALED: bool = true;
+/// A word of four rows in bytes.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct Four(u32);
+
+impl<F: Element> Stored<F> for Four {
+    const ROWS: usize = 4;
+    const TIMES: f64 = 16_777_216.0;
     #[inline(always)]
-    unsafe fn load<V: Lanes<Element = F>>(ptr: *const i8) -> V {
+    unsafe fn load<V: Lanes<Element = F>>(ptr: *const Four) -> [V; 4] {
         // SAFETY: the caller's promise.
-        unsafe { V::load_i8(ptr) }
+        unsafe { V::load_fours(ptr.cast()) }
     }
 }
 
-/// `A B` over a stretch of the inner dimension: A is `a[r * row + k * column]`, B is `b[k * panel width + c]`.
+/// `A B` over a stretch of the inner dimension: A is `a[r * row + k * column]`, B is `b[k * panel width + c]`, or
+/// words of two or four of its rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<F> {
     pub a: *const F,
@@ -72,7 +87,7 @@ pub struct Segment<F> {
     /// The address of B, whatever is stored there.
     pub b: *const F,
     pub depth: usize,
-    /// From one panel's B to the next panel's.
+    /// From one panel's B to the next panel's, in numbers or words.
     pub next: usize,
 }
 
@@ -129,7 +144,7 @@ pub struct Product<'a, F> {
     pub out_stride: usize,
     /// From one panel's result to the next panel's.
     pub out_next: usize,
-    /// Of scaled numbers: a factor for each column of each panel.
+    /// Of bytes: a factor for each column of a panel and then the sum of each column's bytes, panel after panel.
     pub scales: *const F,
     /// What is asked for meanwhile, in place of the next panel's B.
     pub soon: Soon<F>,
@@ -185,7 +200,7 @@ pub trait Multiply: Copy + 'static {
 }
 
 macro_rules! multiply {
-    ($F:ty, $mixed:expr) => {
+    ($F:ty, $mixed:expr, $whole:expr) => {
         impl Multiply for $F {
             const MIXED: Option<Mixed<$F>> = $mixed;
             unsafe fn multiply(product: Product<$F>, isa: Isa, format: WeightFormat) {
@@ -194,16 +209,17 @@ macro_rules! multiply {
                     match format {
                         _ if product.segments.is_empty() => dispatch(isa, As::<$F, $F>(product, PhantomData)),
                         WeightFormat::Full => dispatch(isa, As::<$F, $F>(product, PhantomData)),
-                        WeightFormat::Bf16 => dispatch(isa, As::<$F, u16>(product, PhantomData)),
-                        WeightFormat::Int8 => dispatch(isa, As::<$F, i8>(product, PhantomData)),
+                        WeightFormat::Bf16 => dispatch(isa, As::<$F, Pair>(product, PhantomData)),
+                        WeightFormat::Int8 if $whole(&product, isa) => {}
+                        WeightFormat::Int8 => dispatch(isa, As::<$F, Four>(product, PhantomData)),
                     }
                 }
             }
         }
     };
 }
-multiply!(f32, Some(mixed::multiply));
-multiply!(f64, None);
+multiply!(f32, Some(mixed::multiply), whole::multiply);
+multiply!(f64, None, |_: &_, _| false);
 
 /// A product whose B is stored as `W`.
 struct As<'a, F, W>(Product<'a, F>, PhantomData<W>);
@@ -230,7 +246,7 @@ impl<F: Element> Product<'_, F> {
         let mut panel = 0;
         // SAFETY: the caller's promise; each call stays below `panels`.
         unsafe {
-            if W::COMPRESSED || self.rows == 1 {
+            if W::ROWS > 1 || self.rows == 1 {
                 let mut row = 0;
                 while row < self.rows {
                     self.single_row::<V, W, N>(row);
@@ -293,17 +309,27 @@ impl<F: Element> Product<'_, F> {
         }
     }
 
+    /// Address of what row `row` starts from; none for zeros.
+    ///
+    /// # Safety
+    /// The row is below `rows`.
+    #[inline(always)]
+    pub unsafe fn start_of(&self, row: usize) -> Option<*const F> {
+        match self.init {
+            Init::Zero => None,
+            Init::Rows { ptr, stride } => Some(ptr.wrapping_add(row * stride)),
+            // SAFETY: there is an id for each row.
+            Init::Gather { table, stride, ids } => {
+                Some(table.wrapping_add(unsafe { *ids.get_unchecked(row) } as usize * stride))
+            }
+        }
+    }
+
     /// What row `row` of a panel starts from.
     #[inline(always)]
     unsafe fn start<V: Lanes<Element = F>, const N: usize>(&self, panel: usize, row: usize) -> [V; N] {
-        let from = match self.init {
-            Init::Zero => return [V::constant(0.0); N],
-            Init::Rows { ptr, stride } => ptr.wrapping_add(row * stride),
-            // SAFETY: there is an id for each row.
-            Init::Gather { table, stride, ids } => {
-                table.wrapping_add(unsafe { *ids.get_unchecked(row) } as usize * stride)
-            }
-        };
+        // SAFETY: the caller's promise.
+        let Some(from) = (unsafe { self.start_of(row) }) else { return [V::constant(0.0); N] };
         // Loops, not closures: what is not inlined is compiled without the instruction set.
         let mut sum = [V::constant(0.0); N];
         for n in 0..N {
@@ -344,7 +370,8 @@ impl<F: Element> Product<'_, F> {
         // SAFETY: the caller's promise.
         unsafe {
             let mut sum = [[V::constant(0.0); N]; P];
-            if !W::SCALED {
+            let scaled = W::TIMES != 1.0;
+            if !scaled {
                 for p in 0..P {
                     sum[p] = self.start::<V, N>(panel + p, row);
                 }
@@ -355,22 +382,38 @@ impl<F: Element> Product<'_, F> {
                 for p in 0..P {
                     streams[p] = streams[p].add((panel + p) * segment.next);
                 }
-                for k in 0..segment.depth {
-                    let left = V::splat(*a.add(k * segment.column));
+                let whole = segment.depth / W::ROWS;
+                for word in 0..whole {
+                    let mut left = [V::constant(0.0); 4];
+                    for r in 0..W::ROWS {
+                        left[r] = V::splat(*a.add((word * W::ROWS + r) * segment.column));
+                    }
                     for p in 0..P {
                         for n in 0..N {
-                            let right: V = W::load(streams[p].add(k * self.width + n * V::COUNT));
-                            sum[p][n] = left.mul_add(right, sum[p][n]);
+                            let right = W::load::<V>(streams[p].add(word * self.width + n * V::COUNT));
+                            for r in 0..W::ROWS {
+                                sum[p][n] = left[r].mul_add(right[r], sum[p][n]);
+                            }
+                        }
+                    }
+                }
+                // The last word may not be full.
+                for r in 0..segment.depth % W::ROWS {
+                    let left = V::splat(*a.add((whole * W::ROWS + r) * segment.column));
+                    for p in 0..P {
+                        for n in 0..N {
+                            let right = W::load::<V>(streams[p].add(whole * self.width + n * V::COUNT));
+                            sum[p][n] = left.mul_add(right[r], sum[p][n]);
                         }
                     }
                 }
             }
             for p in 0..P {
-                if W::SCALED {
+                if scaled {
                     let start = self.start::<V, N>(panel + p, row);
                     for n in 0..N {
-                        let scale = V::load(self.scales.add((panel + p) * self.width + n * V::COUNT));
-                        sum[p][n] = sum[p][n].mul_add(scale, start[n]);
+                        let scale = V::load(self.scales.add(2 * (panel + p) * self.width + n * V::COUNT));
+                        sum[p][n] = (sum[p][n] * V::constant(1.0 / W::TIMES)).mul_add(scale, start[n]);
                     }
                 }
                 let out = self.out.add((panel + p) * self.out_next + row * self.out_stride);

@@ -304,9 +304,9 @@ impl<F> Workspace<F> {
 fn stage_bytes<F>(stage: &PackedStage<F>) -> usize {
     let PackedStage { format: _, mixed: _, sources, bias, gains, shifts, units } = stage;
     let source = |source: &PackedSource<F>| {
-        let PackedSource { forward, forward_pairs, bf16, bytes, scales, backward, backward_pairs } = source;
+        let PackedSource { forward, forward_words, scales, backward, backward_pairs } = source;
         let numbers = forward.bytes() + backward.bytes() + scales.bytes();
-        numbers + forward_pairs.bytes() + backward_pairs.bytes() + bf16.bytes() + bytes.bytes()
+        numbers + forward_words.bytes() + backward_pairs.bytes()
     };
     sources.iter().map(source).sum::<usize>() + bias.bytes() + gains.bytes() + shifts.bytes() + units.bytes()
 }

@@ -136,13 +136,9 @@ impl StageShape {
 pub(super) struct PackedSource<F> {
     /// For the forward product: [group, gate][source column][unit]; empty where they are compressed.
     pub forward: Buffer<F>,
-    /// The same in mixed precision: [group, gate][pair of source columns][unit].
-    pub forward_pairs: Buffer<u32>,
-    /// The same as bfloat16.
-    pub bf16: Buffer<u16>,
-    /// The same as bytes, to be multiplied by `scales`.
-    pub bytes: Buffer<i8>,
-    /// [group, gate][unit].
+    /// The same in mixed precision or compressed: [group, gate][pair or four of source columns][unit].
+    pub forward_words: Buffer<u32>,
+    /// What bytes are multiplied by, and the sums of a unit's bytes: [group, gate][factor, sum][unit].
     pub scales: Buffer<F>,
     /// For the backward product: [source panel][group, gate][unit][source column].
     pub backward: Buffer<F>,
@@ -170,9 +166,7 @@ impl<F: Element> PackedStage<F> {
     pub fn new(shape: &StageShape, mixed: bool) -> Self {
         let source = |_| PackedSource {
             forward: Buffer::default(),
-            forward_pairs: Buffer::default(),
-            bf16: Buffer::default(),
-            bytes: Buffer::default(),
+            forward_words: Buffer::default(),
             scales: Buffer::default(),
             backward: Buffer::default(),
             backward_pairs: Buffer::default(),
@@ -197,7 +191,7 @@ impl<F: Element> PackedStage<F> {
             match (self.mixed, backward) {
                 (false, false) => _ = packed.forward.room(blocks * source.width * panels.width),
                 (false, true) => _ = packed.backward.room(columns * panels.width),
-                (true, false) => _ = packed.forward_pairs.room(blocks * pair_rows * panels.width),
+                (true, false) => _ = packed.forward_words.room(blocks * pair_rows * panels.width),
                 (true, true) => _ = packed.backward_pairs.room(columns * (panels.width / 2)),
             }
         }
@@ -210,11 +204,15 @@ impl<F: Element> PackedStage<F> {
     /// Numbers, or words, from the forward weights of one gate that has source `s` to the next gate's.
     pub fn distance(&self, shape: &StageShape, panels: Panels, s: usize) -> usize {
         let width = shape.sources[s].width;
-        panels.width * if self.mixed { pairs::pair_rows(width) } else { width }
+        panels.width
+            * match (self.mixed, self.format) {
+                (true, _) => pairs::pair_rows(width),
+                (false, format) => width.div_ceil(format.rows()),
+            }
     }
 
-    /// Address of a source's row (even, where rows are pairs) and a unit of the forward weights of the `k`-th gate that has
-    /// source `s`, in `group`, in the form in which they are stored.
+    /// Address of a source's row (the first of a word, where they stand together) and a unit of the forward weights of the `k`-th gate
+    /// that has source `s`, in `group`, in the form in which they are stored.
     pub fn stored(
         &self,
         shape: &StageShape,
@@ -225,22 +223,18 @@ impl<F: Element> PackedStage<F> {
         (row, unit): (usize, usize),
     ) -> *const F {
         let block = (group * shape.sources[s].gates.len() + k) * self.distance(shape, panels, s);
-        let packed = &self.sources[s];
-        if self.mixed {
-            return packed.forward_pairs.ptr().wrapping_add(block + row / 2 * panels.width + unit).cast();
-        }
-        let at = block + row * panels.width + unit;
-        match self.format {
-            WeightFormat::Full => packed.forward.ptr().wrapping_add(at),
-            WeightFormat::Bf16 => packed.bf16.ptr().wrapping_add(at).cast(),
-            WeightFormat::Int8 => packed.bytes.ptr().wrapping_add(at).cast(),
+        let rows = if self.mixed { 2 } else { self.format.rows() };
+        let at = block + row / rows * panels.width + unit;
+        match rows {
+            1 => self.sources[s].forward.ptr().wrapping_add(at),
+            _ => self.sources[s].forward_words.ptr().wrapping_add(at).cast(),
         }
     }
 
-    /// Address of the factors of weights stored as bytes.
+    /// Address of the factors of weights stored as bytes, which their sums follow.
     pub fn scales(&self, shape: &StageShape, panels: Panels, s: usize, group: usize, k: usize) -> *const F {
         let block = group * shape.sources[s].gates.len() + k;
-        self.sources[s].scales.ptr().wrapping_add(block * panels.width)
+        self.sources[s].scales.ptr().wrapping_add(2 * block * panels.width)
     }
 
     /// Address of the backward weights for source panel `n`, in the form in which they are stored.

@@ -1,8 +1,4 @@
 //! NEON registers.
-//!
-//! Compressed numbers are loaded together as one whole number. A byte is put into the highest of its lane by a table (an
-//! index beyond the table gives 0), and the conversion divides by the power of two: three instructions for a register,
-//! where the compiler made eight of an array of bytes; two for bfloat16, where it made seven.
 
 use super::*;
 use core::arch::aarch64::*;
@@ -12,7 +8,7 @@ macro_rules! neon_lanes {
         $(#[$doc:meta])* $Name:ident, $Vec:ty, $E:ty, $count:literal, $shift:literal, $ones:literal;
         $set1:ident $load:ident $store:ident $add:ident $sub:ident $mul:ident $div:ident $neg:ident $fma:ident
         $gt:ident $eq:ident $select:ident $abs:ident $to_int:ident $to_float:ident $shl:ident $dup_int:ident;
-        bf16 $bf16:expr, bytes $bytes:expr
+        pairs $pairs:expr, fours $fours:expr
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
@@ -35,14 +31,14 @@ macro_rules! neon_lanes {
                 unsafe { $store(ptr, self.0) }
             }
             #[inline(always)]
-            unsafe fn load_bf16(ptr: *const u16) -> Self {
+            unsafe fn load_pairs(ptr: *const u32) -> [Self; 2] {
                 // SAFETY: the caller's promise.
-                unsafe { $Name($bf16(ptr)) }
+                unsafe { $pairs(ptr).map($Name) }
             }
             #[inline(always)]
-            unsafe fn load_i8(ptr: *const i8) -> Self {
+            unsafe fn load_fours(ptr: *const u32) -> [Self; 4] {
                 // SAFETY: the caller's promise.
-                unsafe { $Name($bytes(ptr)) }
+                unsafe { $fours(ptr).map($Name) }
             }
             #[inline(always)]
             fn splat(value: $E) -> Self {
@@ -96,11 +92,19 @@ neon_lanes!(
     NeonF32, float32x4_t, f32, 4, 23, 0x8000_0000;
     vdupq_n_f32 vld1q_f32 vst1q_f32 vaddq_f32 vsubq_f32 vmulq_f32 vdivq_f32 vnegq_f32 vfmaq_f32
     vcgtq_f32 vceqq_f32 vbslq_f32 vabsq_f32 vreinterpretq_u32_f32 vreinterpretq_f32_u32 vshlq_n_u32 vdupq_n_u32;
-    bf16 |ptr: *const u16| vreinterpretq_f32_u32(vshlq_n_u32::<16>(vmovl_u16(vld1_u16(ptr)))),
-    bytes |ptr: *const i8| {
-        let four = vdupq_n_u32(u32::from_le_bytes(ptr.cast::<[u8; 4]>().read()));
-        let high = vcombine_u8(vcreate_u8(0x01ff_ffff_00ff_ffff), vcreate_u8(0x03ff_ffff_02ff_ffff));
-        vcvtq_n_f32_s32::<24>(vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_u32(four), high)))
+    pairs |ptr: *const u32| {
+        let words = vld1q_u32(ptr);
+        let upper = vandq_u32(words, vdupq_n_u32(0xffff_0000));
+        [vreinterpretq_f32_u32(vshlq_n_u32::<16>(words)), vreinterpretq_f32_u32(upper)]
+    },
+    fours |ptr: *const u32| {
+        let (words, highest) = (vreinterpretq_s32_u32(vld1q_u32(ptr)), vdupq_n_s32(0xff00_0000_u32.cast_signed()));
+        [
+            vcvtq_f32_s32(vshlq_n_s32::<24>(words)),
+            vcvtq_f32_s32(vandq_s32(vshlq_n_s32::<16>(words), highest)),
+            vcvtq_f32_s32(vandq_s32(vshlq_n_s32::<8>(words), highest)),
+            vcvtq_f32_s32(vandq_s32(words, highest)),
+        ]
     }
 );
 
@@ -109,13 +113,19 @@ neon_lanes!(
     NeonF64, float64x2_t, f64, 2, 52, 0x8000_0000_0000_0000;
     vdupq_n_f64 vld1q_f64 vst1q_f64 vaddq_f64 vsubq_f64 vmulq_f64 vdivq_f64 vnegq_f64 vfmaq_f64
     vcgtq_f64 vceqq_f64 vbslq_f64 vabsq_f64 vreinterpretq_u64_f64 vreinterpretq_f64_u64 vshlq_n_u64 vdupq_n_u64;
-    bf16 |ptr: *const u16| {
-        let two = vcreate_u16(u64::from(u32::from_le_bytes(ptr.cast::<[u8; 4]>().read())));
-        vcvt_f64_f32(vreinterpret_f32_u32(vget_low_u32(vshlq_n_u32::<16>(vmovl_u16(two)))))
+    pairs |ptr: *const u32| {
+        let words = vld1_u32(ptr);
+        let upper = vand_u32(words, vdup_n_u32(0xffff_0000));
+        let lower = vshl_n_u32::<16>(words);
+        [vcvt_f64_f32(vreinterpret_f32_u32(lower)), vcvt_f64_f32(vreinterpret_f32_u32(upper))]
     },
-    bytes |ptr: *const i8| {
-        let two = vdupq_n_u16(u16::from_le_bytes(ptr.cast::<[u8; 2]>().read()));
-        let high = vcombine_u8(vcreate_u8(0x00ff_ffff_ffff_ffff), vcreate_u8(0x01ff_ffff_ffff_ffff));
-        vcvtq_n_f64_s64::<56>(vreinterpretq_s64_u8(vqtbl1q_u8(vreinterpretq_u8_u16(two), high)))
+    fours |ptr: *const u32| {
+        let (words, highest) = (vreinterpret_s32_u32(vld1_u32(ptr)), vdup_n_s32(0xff00_0000_u32.cast_signed()));
+        [
+            vcvtq_f64_s64(vmovl_s32(vshl_n_s32::<24>(words))),
+            vcvtq_f64_s64(vmovl_s32(vand_s32(vshl_n_s32::<16>(words), highest))),
+            vcvtq_f64_s64(vmovl_s32(vand_s32(vshl_n_s32::<8>(words), highest))),
+            vcvtq_f64_s64(vmovl_s32(vand_s32(words, highest))),
+        ]
     }
 );

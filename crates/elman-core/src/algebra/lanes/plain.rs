@@ -42,16 +42,19 @@ macro_rules! plain_lanes {
                 unsafe { ptr.cast::<[$E; $count]>().write_unaligned(self.0) }
             }
             #[inline(always)]
-            unsafe fn load_bf16(ptr: *const u16) -> Self {
+            unsafe fn load_pairs(ptr: *const u32) -> [Self; 2] {
                 // SAFETY: the caller's promise.
-                let bits = unsafe { ptr.cast::<[u16; $count]>().read_unaligned() };
-                $Name(bits.map(|b| f32::from_bits(u32::from(b) << 16) as $E))
+                let words = unsafe { ptr.cast::<[u32; $count]>().read_unaligned() };
+                [
+                    $Name(words.map(|w| f32::from_bits(w << 16) as $E)),
+                    $Name(words.map(|w| f32::from_bits(w & 0xffff_0000) as $E)),
+                ]
             }
             #[inline(always)]
-            unsafe fn load_i8(ptr: *const i8) -> Self {
+            unsafe fn load_fours(ptr: *const u32) -> [Self; 4] {
                 // SAFETY: the caller's promise.
-                let bytes = unsafe { ptr.cast::<[i8; $count]>().read_unaligned() };
-                $Name(bytes.map(|b| b as $E))
+                let words = unsafe { ptr.cast::<[u32; $count]>().read_unaligned() };
+                [24, 16, 8, 0].map(|shift| $Name(words.map(|w| ((w << shift) & 0xff00_0000).cast_signed() as $E)))
             }
             #[inline(always)]
             fn splat(value: $E) -> Self {

@@ -119,44 +119,47 @@ fn tails_saturate_and_nan_passes() {
     }
 }
 
-/// Loads compressed numbers as whole registers.
+/// Loads words of compressed numbers as whole registers; what stands in each register's places goes to a list of its own.
 struct Compressed<'a, F> {
-    bf16: &'a [u16],
-    bytes: &'a [i8],
-    from_bf16: &'a mut [F],
-    from_bytes: &'a mut [F],
+    words: &'a [u32],
+    pairs: &'a mut [Vec<F>; 2],
+    fours: &'a mut [Vec<F>; 4],
 }
 
 impl<F: Element> LaneTask<F> for Compressed<'_, F> {
     #[inline(always)]
     unsafe fn run<V: Lanes<Element = F>>(self) {
-        for k in (0..self.bf16.len() / V::COUNT).map(|k| k * V::COUNT) {
-            // SAFETY: all four have room for a register here.
+        for k in (0..self.words.len() / V::COUNT).map(|k| k * V::COUNT) {
+            // SAFETY: all lists have room for a register here.
             unsafe {
-                V::load_bf16(self.bf16.as_ptr().add(k)).store(self.from_bf16.as_mut_ptr().add(k));
-                V::load_i8(self.bytes.as_ptr().add(k)).store(self.from_bytes.as_mut_ptr().add(k));
+                let (pairs, fours) =
+                    (V::load_pairs(self.words.as_ptr().add(k)), V::load_fours(self.words.as_ptr().add(k)));
+                pairs.into_iter().zip(&mut *self.pairs).for_each(|(v, to)| v.store(to.as_mut_ptr().add(k)));
+                fours.into_iter().zip(&mut *self.fours).for_each(|(v, to)| v.store(to.as_mut_ptr().add(k)));
             }
         }
     }
 }
 
-/// Every pattern of a bfloat16 and every byte, at aligned and odd addresses.
+/// Every pattern of a bfloat16 in both halves and every byte in all four places, from addresses with any remainder.
 fn compressed_loads<F: Element>() {
     for isa in Isa::available() {
         for offset in [0, 1, 3] {
             let n = 1 << 16;
-            let bf16: Vec<u16> = (0..n + offset).map(|k| k as u16).collect();
-            let bytes: Vec<i8> = (0..n + offset).map(|k| k as i8).collect();
-            let mut results = [vec![F::constant(0.5); n], vec![F::constant(0.5); n]];
-            let [from_bf16, from_bytes] = &mut results;
-            let task = Compressed { bf16: &bf16[offset..], bytes: &bytes[offset..], from_bf16, from_bytes };
+            let words: Vec<u32> = (0..(n + offset) as u32).map(|k| (k & 0xffff) | (!k << 16)).collect();
+            let words = &words[offset..];
+            let list = || vec![F::constant(0.5); n];
+            let (mut pairs, mut fours) = ([list(), list()], [list(), list(), list(), list()]);
             // SAFETY: `isa` is one of `available`.
-            unsafe { dispatch(isa, task) };
-            for k in 0..n {
-                let want = f64::from(f32::from_bits(u32::from(bf16[k + offset]) << 16));
-                let got = results[0][k].to_f64();
-                assert!(got.to_bits() == want.to_bits() || (want.is_nan() && got.is_nan()), "{isa}: {got} {want}");
-                assert_eq!(results[1][k].to_f64(), f64::from(bytes[k + offset]), "{isa}");
+            unsafe { dispatch(isa, Compressed { words, pairs: &mut pairs, fours: &mut fours }) };
+            for (k, word) in words.iter().enumerate() {
+                for (half, bits) in [word << 16, word & 0xffff_0000].into_iter().enumerate() {
+                    let (got, want) = (pairs[half][k].to_f64(), f64::from(f32::from_bits(bits)));
+                    assert!(got.to_bits() == want.to_bits() || (want.is_nan() && got.is_nan()), "{isa}: {got} {want}");
+                }
+                for (place, byte) in word.to_le_bytes().into_iter().enumerate() {
+                    assert_eq!(fours[place][k].to_f64(), f64::from(byte as i8) * 16_777_216.0, "{isa}");
+                }
             }
         }
     }
