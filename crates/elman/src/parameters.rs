@@ -1,7 +1,7 @@
 //! A module's parameters by path, as plain numbers: reading, replacing, updating in place.
 
 use crate::flex::{Operand, edit, is_flex, to_vec};
-use burn::backend::flex::FlexTensor;
+use crate::train::Gradient;
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{DType, Gradients, Tensor, TensorData};
 use std::collections::BTreeMap;
@@ -124,34 +124,6 @@ pub fn import<M: Module>(module: M, parameters: Vec<Named>) -> Result<M, Paramet
     Ok(module.map(&mut mapper))
 }
 
-/// One parameter's gradient.
-pub(crate) enum Gradient {
-    /// On Flex: its own memory.
-    Flex(FlexTensor),
-    /// Fetched from another device.
-    Host(Vec<f32>),
-}
-
-impl Gradient {
-    pub fn values(&self) -> &[f32] {
-        match self {
-            Gradient::Flex(tensor) => crate::flex::slice(tensor),
-            Gradient::Host(values) => values,
-        }
-    }
-
-    /// The numbers, to be changed: a copy from then on, where the tensor was another's too.
-    pub fn values_mut(&mut self) -> &mut [f32] {
-        if let Gradient::Flex(_) = self {
-            *self = Gradient::Host(self.values().to_vec());
-        }
-        match self {
-            Gradient::Host(values) => values,
-            Gradient::Flex(_) => unreachable!("copied above"),
-        }
-    }
-}
-
 /// Takes the gradient of every trained parameter, by path, in the order of the module's fields.
 pub(crate) fn gradients<M: Module>(module: &M, from: &mut Gradients) -> Vec<(String, Gradient)> {
     struct Collect<'a> {
@@ -169,9 +141,9 @@ pub(crate) fn gradients<M: Module>(module: &M, from: &mut Gradients) -> Vec<(Str
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let Some(gradient) = param.val().grad_remove(self.from) else { return };
             let gradient = if is_flex(&gradient.device()) && gradient.dtype() == DType::F32 {
-                Gradient::Flex(Operand::new(gradient).tensor)
+                Gradient::on_flex(Operand::new(gradient).tensor)
             } else {
-                Gradient::Host(to_vec(gradient))
+                to_vec(gradient).into()
             };
             self.found.push((self.place.path(), gradient));
         }
@@ -185,14 +157,14 @@ pub(crate) fn gradients<M: Module>(module: &M, from: &mut Gradients) -> Vec<(Str
 pub(crate) fn update<M: Module>(
     module: M,
     gradients: &[(String, Gradient)],
-    change: impl FnMut(&str, &mut [f32], &[f32]),
+    change: impl FnMut(&str, &mut [f32], &Gradient),
 ) -> M {
     struct Update<'a, C> {
         place: Place,
         gradients: std::iter::Peekable<std::slice::Iter<'a, (String, Gradient)>>,
         change: C,
     }
-    impl<C: FnMut(&str, &mut [f32], &[f32])> ModuleMapper for Update<'_, C> {
+    impl<C: FnMut(&str, &mut [f32], &Gradient)> ModuleMapper for Update<'_, C> {
         fn enter_module(&mut self, name: &str, _: &str) {
             self.place.0.push(name.to_string());
         }
@@ -203,7 +175,7 @@ pub(crate) fn update<M: Module>(
             let path = self.place.path();
             let Some((_, gradient)) = self.gradients.next_if(|(name, _)| *name == path) else { return param };
             let (id, tensor, mapper) = param.consume();
-            let tensor = edit(tensor, |values| (self.change)(&path, values, gradient.values()));
+            let tensor = edit(tensor, |values| (self.change)(&path, values, gradient));
             Param::from_mapped_value(id, tensor.require_grad(), mapper)
         }
     }

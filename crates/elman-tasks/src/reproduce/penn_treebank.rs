@@ -4,7 +4,7 @@ use super::{Log, Options, Outcome, Published, Row};
 use crate::metrics::Metric;
 use crate::plot::{self, Curve};
 use crate::tasks::{self, Override};
-use crate::{Error, Observer, Plan, Request, RunDir};
+use crate::{Error, Observer, Plan, Request, RunDir, Silent};
 use elman_run::Score;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,7 @@ pub fn run(recipe: &Recipe, options: &Options, log: Log) -> Result<Outcome, Erro
         stop: options.stop,
     };
     let trained = tasks::train(tasks::find("word-lm")?, request, &mut Told { log, plan: None });
-    let report = trained.map_err(|error| match error {
+    let trained = trained.map_err(|error| match error {
         Error::Interrupted(_) => Error::Interrupted(format!(
             "stopped and saved; the same command with --out {} goes on from there",
             folder.display()
@@ -68,19 +68,25 @@ pub fn run(recipe: &Recipe, options: &Options, log: Log) -> Result<Outcome, Erro
         other => other,
     })?;
     let mut outcome = Outcome::default();
-    let mut row = |name: &str, measured: Option<f64>, (published, text): (f64, &'static str)| {
-        let Some(measured) = measured else { return };
-        outcome.rows.push(Row {
-            name: format!("{name}, last model"),
-            measured,
-            unit: "perplexity a word",
-            published: Published::checked(text),
-            // Seeds differ by some one per cent.
-            holds: (!options.quick).then_some(measured <= 1.02 * published),
-        });
-    };
-    row("validation", report.json["perplexity"].as_f64(), recipe.valid);
-    row("test", report.json.get("test").and_then(|test| test["perplexity"].as_f64()), recipe.test);
+    let (task, mut evaluation) = tasks::open(&out, options.stop)?;
+    evaluation.best = true;
+    evaluation.threads = options.threads;
+    let best = (task.eval)(&evaluation, &mut Silent)?;
+    for (model, report, is_published) in [("last model", &trained, true), ("best in validation", &best, false)] {
+        let valid = report.json["perplexity"].as_f64();
+        let test = report.json.get("test").and_then(|test| test["perplexity"].as_f64());
+        for (part, measured, (published, text)) in [("validation", valid, recipe.valid), ("test", test, recipe.test)] {
+            let Some(measured) = measured else { continue };
+            outcome.rows.push(Row {
+                name: format!("{part}, {model}"),
+                measured,
+                unit: "perplexity a word",
+                published: Published::checked(text).filter(|_| is_published),
+                // Seeds differ by some one per cent.
+                holds: (is_published && !options.quick).then_some(measured <= 1.02 * published),
+            });
+        }
+    }
 
     let metrics = Metric::read(&RunDir::open(&out)?.metrics())?;
     let points = metrics.iter().filter_map(|m| Some((m.step as f64, m.held_out?.exp()))).collect();

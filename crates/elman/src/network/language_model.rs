@@ -1,5 +1,6 @@
 //! A language model: embedding, recurrent layers, linear readout.
 
+mod few_words;
 mod online;
 
 use super::forcing::Forcing;
@@ -157,12 +158,12 @@ impl TokenBatch {
     }
 }
 
-/// Rows of a table (V, width) by a batch's tokens: (T, B, width).
-fn looked_up(table: Tensor<2>, batch: &TokenBatch) -> Tensor<3> {
-    let ids: Vec<i32> = batch.ids.iter().map(|&id| id as i32).collect();
-    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [batch.ids.len()]), &table.device());
-    let width = table.dims()[1];
-    table.select(0, ids).reshape([batch.ids.len() / batch.batch, batch.batch, width])
+/// Rows of a table (V, width): (n, width).
+fn looked_up(table: Tensor<2>, ids: &[u32]) -> Tensor<2> {
+    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+    let count = ids.len();
+    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [count]), &table.device());
+    table.select(0, ids)
 }
 
 impl LanguageModel {
@@ -225,18 +226,20 @@ impl LanguageModel {
         self
     }
 
-    /// What the readout sees (T·B, P), the state to be carried, and the penalty of a regularised model.
+    /// What the readout sees (T·B, P), the state to be carried, and the penalty of a regularised model. The batch's tokens are rows of `table`.
     fn states(
         &self,
+        table: Tensor<2>,
         batch: &TokenBatch,
         state: Option<State>,
         mut dropout: Option<&mut Random>,
     ) -> (Tensor<2>, State, Option<Tensor<1>>) {
-        let table = self.embedding.weight.val();
         let input = match dropout.as_deref_mut() {
             Some(random) if self.dropout_embedding > 0.0 => {
                 let table = self.regularisation.drop_rows(table, random);
-                Input::Dense(drop_elements(looked_up(table, batch), self.dropout_embedding, random))
+                let (steps, width) = (batch.ids.len() / batch.batch, table.dims()[1]);
+                let x = looked_up(table, &batch.ids).reshape([steps, batch.batch, width]);
+                Input::Dense(drop_elements(x, self.dropout_embedding, random))
             }
             // The engine reads the table itself.
             _ => Input::Tokens { ids: batch.ids.clone(), batch: batch.batch, table },
@@ -261,7 +264,7 @@ impl LanguageModel {
     /// # Panics
     /// If the batch has no token, or one that is not below V, or its lists are not (T, B), or a length is above T.
     pub fn logits(&self, batch: &TokenBatch, state: Option<State>) -> (Tensor<2>, State) {
-        let (y, state, _) = self.states(batch, state, None);
+        let (y, state, _) = self.states(self.embedding.weight.val(), batch, state, None);
         (readout::logits(y, self.readout.weight.val(), self.readout.bias.val()), state)
     }
 
@@ -271,7 +274,18 @@ impl LanguageModel {
     /// # Panics
     /// As [`logits`](LanguageModel::logits), and if a target that counts is not below V.
     pub fn loss(&self, batch: &TokenBatch, state: Option<State>, dropout: Option<&mut Random>) -> (Tensor<1>, State) {
-        let (y, state, penalty) = self.states(batch, state, dropout);
+        self.loss_from(self.embedding.weight.val(), batch, state, dropout)
+    }
+
+    /// The same with tokens that are rows of `table`.
+    fn loss_from(
+        &self,
+        table: Tensor<2>,
+        batch: &TokenBatch,
+        state: Option<State>,
+        dropout: Option<&mut Random>,
+    ) -> (Tensor<1>, State) {
+        let (y, state, penalty) = self.states(table, batch, state, dropout);
         let (weight, bias) = (self.readout.weight.val(), self.readout.bias.val());
         let loss = readout::cross_entropy_in(self.rnn.bf16(), y, weight, bias, &batch.counted());
         (with_penalty(loss, penalty), state)
@@ -307,7 +321,10 @@ impl Network for LanguageModel {
     }
 
     fn learn(&self, batch: &TokenBatch, state: Option<State>, random: &mut Random) -> Option<Learnt> {
-        Some(self.learn_forward(self.online?, batch, state, random))
+        match self.online {
+            Some(method) => Some(self.learn_forward(method, batch, state, random)),
+            None => self.learn_from_few_words(batch, state, random),
+        }
     }
 
     fn prepare(&self, batch: TokenBatch, state: Option<&State>, step: u64, random: &mut Random) -> TokenBatch {

@@ -88,7 +88,7 @@ fn what_stands_beyond_a_rows_length_counts_for_nothing() {
         let loss = network.loss(batch, None).0;
         let mut gradients = loss.backward();
         let gradients = crate::parameters::gradients(&network, &mut gradients);
-        (to_vec(loss), gradients.into_iter().map(|(name, g)| (name, g.values().to_vec())).collect::<Vec<_>>())
+        (to_vec(loss), gradients.into_iter().map(|(name, g)| (name, g.to_vec())).collect::<Vec<_>>())
     };
     let zeros = |values: &mut [f32], width: usize| {
         values.iter_mut().enumerate().filter(|(i, _)| beyond(*i, width)).for_each(|(_, v)| *v = 0.0);

@@ -1,8 +1,9 @@
 //! The gradient of a batch in parts: the rows are divided, so that less memory is needed at once.
 
+use super::Gradient;
 use super::trainer::{Learnt, Network};
 use crate::flex::to_vec;
-use crate::parameters::{self, Gradient};
+use crate::parameters;
 use crate::random::Random;
 use crate::recurrent::State;
 use burn::tensor::Tensor;
@@ -55,7 +56,6 @@ pub(super) struct Passed {
 /// The loss of a batch, its gradient and the state after it.
 pub(super) fn whole<N: Network>(network: &N, batch: &N::Batch, state: Option<State>, random: &mut Random) -> Passed {
     if let Some(Learnt { loss, state, gradients }) = network.learn(batch, state.clone(), random) {
-        let gradients = gradients.into_iter().map(|(path, values)| (path, Gradient::Host(values))).collect();
         return Passed { loss, state, gradients };
     }
     let (loss, state) = network.loss(batch, state, random);
@@ -84,14 +84,14 @@ pub(super) fn in_parts<N: Network>(
         let share = *count as f64 / total.max(1) as f64;
         let mut passed = whole(network, batch, before, random);
         passed.loss *= share;
-        passed.gradients.iter_mut().for_each(|(_, g)| g.values_mut().iter_mut().for_each(|g| *g *= share as f32));
+        passed.gradients.iter_mut().for_each(|(_, g)| g.scale(share as f32));
         states.push(passed.state.clone());
         sum = Some(match sum {
             None => passed,
             Some(mut sum) => {
                 sum.loss += passed.loss;
                 for ((_, sum), (_, add)) in sum.gradients.iter_mut().zip(&passed.gradients) {
-                    sum.values_mut().iter_mut().zip(add.values()).for_each(|(s, a)| *s += a);
+                    add.add_to(sum.values_mut());
                 }
                 sum
             }

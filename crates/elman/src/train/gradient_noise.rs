@@ -1,7 +1,6 @@
 //! Noise added to gradients.
 
-use super::CHUNK;
-use crate::parameters::Gradient;
+use super::{CHUNK, Gradient};
 use crate::random::Random;
 
 /// Gaussian noise on every element of the gradient, annealed: at step t, counted from 0, its variance is `η / (1 + t)^γ` (Neelakantan,
@@ -61,9 +60,9 @@ mod tests {
         let noise = GradientNoise::new(0.3).unwrap();
         let n = 100_000;
         for step in [0, 50] {
-            let mut gradients = vec![("w".to_string(), Gradient::Host(vec![2.0; n]))];
+            let mut gradients = vec![("w".to_string(), Gradient::from(vec![2.0; n]))];
             noise.add(&mut gradients, 0.5, step, &mut Random::new(1, "noise"));
-            let values = gradients[0].1.values();
+            let values = gradients[0].1.to_vec();
             let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64;
             let variance = values.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n as f64;
             let want = 0.3 / (1.0 + step as f64).powf(0.55);

@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod clip;
 pub mod constraint;
 pub mod early_stopping;
+pub mod gradient;
 pub mod gradient_noise;
 pub mod optimiser;
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use clip::Clip;
 pub use constraint::{Constraint, ConstraintError, Constraints};
 pub use early_stopping::EarlyStopping;
+pub use gradient::Gradient;
 pub use gradient_noise::GradientNoise;
 pub use optimiser::{Optimiser, Rule};
 pub use rate_finder::{RateError, RateFinder, RatePoint, RateSweep};

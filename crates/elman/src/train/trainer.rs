@@ -4,6 +4,7 @@ use super::accumulate::{self, Part, Passed};
 use super::checkpoint::{Checkpoint, CheckpointError, Entry};
 use super::clip::{self, Clip};
 use super::constraint::Constraints;
+use super::gradient::Gradient;
 use super::gradient_noise::GradientNoise;
 use super::optimiser::Optimiser;
 use super::schedule::Schedule;
@@ -57,7 +58,7 @@ pub struct Learnt {
     /// The state after it, and whatever else is carried to the next batch: further layers of (B, any width).
     pub state: State,
     /// The gradient of every parameter by path, in the order of the module's fields.
-    pub gradients: Vec<(String, Vec<f32>)>,
+    pub gradients: Vec<(String, Gradient)>,
 }
 
 /// Where batches come from.
@@ -255,7 +256,7 @@ impl<N: Network> Trainer<N> {
             return Err(TrainError::NotFinite { step, what: "the loss", value, rate });
         }
         gradients.retain(|(name, _)| !self.frozen.contains(name));
-        let norm = clip::norm(gradients.iter().map(|(_, g)| g.values()));
+        let norm = clip::norm(gradients.iter().map(|(_, g)| g.nonzero()));
         if !norm.is_finite() {
             return Err(TrainError::NotFinite { step, what: "the norm of the gradient", value: norm, rate });
         }
@@ -270,7 +271,7 @@ impl<N: Network> Trainer<N> {
         let network = self.network.take().expect("back in its place after every step");
         let optimiser = &mut self.optimiser;
         optimiser.begin(factor);
-        let network = parameters::update(network, &gradients, |path, p, g| optimiser.update(path, rate, p, g));
+        let network = parameters::update(network, &gradients, |path, p, g| optimiser.update_by(path, rate, p, g));
         self.network = Some(self.constraints.apply_except(network, &self.frozen));
         self.state = Some(state);
         self.random = random;

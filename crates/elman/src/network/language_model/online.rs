@@ -7,7 +7,7 @@ use crate::online::{Input, Method, OnlineError, SETTLE, axpy, dot, softmax};
 use crate::parameters;
 use crate::random::Random;
 use crate::recurrent::State;
-use crate::train::{Learnt, Network};
+use crate::train::{Gradient, Learnt, Network};
 use burn::tensor::{Tensor, TensorData};
 use std::collections::BTreeMap;
 
@@ -168,12 +168,12 @@ impl LanguageModel {
         let mut own = |name: &String| {
             let (own, others) = rest.split_at(named[name].len());
             rest = others;
-            (name.clone(), own.to_vec())
+            (name.clone(), Gradient::from(own.to_vec()))
         };
-        let mut gradients: Vec<(String, Vec<f32>)> = names.iter().map(&mut own).collect();
+        let mut gradients: Vec<(String, Gradient)> = names.iter().map(&mut own).collect();
         // The order of the module's fields.
         gradients.insert(0, own(&"embedding.weight".to_string()));
-        gradients.extend([("readout.weight".into(), d_weight), ("readout.bias".into(), d_bias)]);
+        gradients.extend([("readout.weight".into(), d_weight.into()), ("readout.bias".into(), d_bias.into())]);
         Learnt { loss: loss / f64::from(count), state, gradients }
     }
 }

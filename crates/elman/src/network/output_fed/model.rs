@@ -4,10 +4,10 @@ use super::OutputFed;
 use crate::network::error::{LARGEST, NetworkError};
 use crate::network::series::{Series, SeriesBatch, SeriesError, Units, to_f64};
 use crate::network::system::{SystemModel, Training, measured_rows, predicted_steps, restored, scaled};
-use crate::parameters::{self, Gradient};
+use crate::parameters;
 use crate::random::Random;
 use crate::recurrent::State;
-use crate::train::{Learnt, Network};
+use crate::train::{Gradient, Learnt, Network};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -171,11 +171,10 @@ impl Network for OutputFedModel {
                 continue;
             }
             for ((_, sum), (_, add)) in sum.iter_mut().zip(&gradients) {
-                sum.values_mut().iter_mut().zip(add.values()).for_each(|(s, a)| *s += a);
+                add.add_to(sum.values_mut());
             }
         }
-        let gradients = sum.into_iter().map(|(path, gradient)| (path, gradient.values().to_vec())).collect();
-        Some(Learnt { loss, state: NOTHING, gradients })
+        Some(Learnt { loss, state: NOTHING, gradients: sum })
     }
 
     fn is_fresh(_: &SeriesBatch) -> bool {

@@ -60,7 +60,7 @@ fn chunks_have_the_loss_and_gradient_of_all_steps_at_once() {
         assert_eq!(learnt.gradients.len(), whole.len());
         for (name, got) in &learnt.gradients {
             let largest = whole[name].iter().fold(0.0f64, |most, d| most.max(d.abs()));
-            for (got, want) in got.iter().zip(&whole[name]) {
+            for (got, want) in got.to_vec().iter().zip(&whole[name]) {
                 assert!((f64::from(*got) - want).abs() <= 1e-6 * largest, "{steps}: {name}: {got} and {want}");
             }
         }
