@@ -64,6 +64,8 @@ fn what_was_begun_on_words_is_gone_on_with() {
     finish(&mut command).ok();
     let parts = go("parts");
     assert_eq!(parts["rows"], whole["rows"]);
+    let rows: Vec<_> = whole["rows"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(rows, ["validation, last model", "validation, best in validation"]);
     for file in ["run/model.safetensors", "run/metrics.jsonl", "plots/ptb-small.svg"] {
         common::same(&place.path("whole").join(file), &place.path("parts").join(file));
     }

@@ -2,7 +2,8 @@
 //!
 //! * [`WeightFormat::Bf16`]: the upper half of each `f32`, rounded to nearest even: relative error up to 2^-8 a weight.
 //! * [`WeightFormat::Int8`]: `w ≈ q s` with whole q from -127 to 127 and a factor s = max |w| / 127 for each unit and source:
-//!   error up to s / 2 a weight. With AVX512-VNNI and `f32`, what they multiply becomes whole numbers, too, to 2^-23 of its row's largest.
+//!   error up to s / 2 a weight. With AVX512-VNNI and `f32`, what they multiply becomes whole numbers, too, to 2^-23 of its row's largest:
+//!   inputs some millions of times smaller than another one (a raw timestamp beside numbers near 1) are lost there. Scale inputs first.
 //!
 //! States, sums, biases, the token table and the readout stay in the engine's precision.
 
@@ -19,7 +20,8 @@ pub enum WeightFormat {
     Full,
     /// Half of 32 bits: the exponent of `f32`, 8 bits of precision.
     Bf16,
-    /// Bytes with a factor for each unit.
+    /// Bytes with a factor for each unit and source. Inputs should be of about one size: with AVX512-VNNI they are rounded to 2^-23 of the largest one
+    /// of their row.
     Int8,
 }
 

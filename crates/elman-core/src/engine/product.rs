@@ -2,7 +2,7 @@
 //!
 //! Every element of the result is summed in the order of the segments and of their depth, one fused multiply-add after
 //! another, whatever the number of rows, registers or threads: that is why a sequence, its chunks, its single steps and a
-//! single row of the batch give the same bits.
+//! single row of the batch give the same bits. Bytes may be summed as whole numbers instead ([`whole`]), which gives them too.
 
 use super::compressed::WeightFormat;
 use super::mixed::{self, Bf16Kernel, Right};

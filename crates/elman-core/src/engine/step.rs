@@ -24,7 +24,7 @@ pub enum StepInput<'a, F> {
     Zero,
 }
 
-/// A layer that runs one step at a time: weights packed once, no allocation in a step.
+/// A layer that runs one step at a time: weights packed once, no allocation in a step (but for the first one on a thread, with [`WeightFormat::Int8`]).
 ///
 /// Its outputs are those of [`Engine::forward`] over the whole sequence, to the bit (with [`WeightFormat::Full`]).
 pub struct Stepper<F> {

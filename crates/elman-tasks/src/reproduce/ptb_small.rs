@@ -11,9 +11,10 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     doc: "\
 Trains `word-lm --preset zaremba-small` on the files in ptb/ of the folder ELMAN_DATA (../shared/data if it is not set): 929,589 words,
 10,000 distinct; 20 streams, 20 steps, plain gradient descent, its rate halved at each epoch after the fourth. The figures are perplexities
-of the last model on the validation and the test part, each read as one stream. The published ones are those of TensorFlow's tutorial with
-this recipe (its ptb_word_lm.py); the paper itself has 120.7 and 114.5. Our cell has one bias a gate. Stopped by Ctrl-C, or killed, it goes
-on when the command is given again with the same --out; the time is then that of the last part. Two threads (--threads 0) pay here.",
+of the last model on the validation and the test part, each read as one stream, and beside them those of the model that was best in
+validation at the end of an epoch. The published ones are those of TensorFlow's tutorial with this recipe (its ptb_word_lm.py), of its last
+model; the paper itself has 120.7 and 114.5. Our cell has one bias a gate. Stopped by Ctrl-C, or killed, it goes on when the command is
+given again with the same --out; the time is then that of the last part. Two threads (--threads 0) pay here.",
     lengths: None,
     mixed: true,
     run: |options, log| run(&RECIPE, options, log),

@@ -373,6 +373,11 @@ impl Recurrent {
         self
     }
 
+    /// What is recomputed.
+    pub(crate) fn recompute(&self) -> Recompute {
+        self.recompute
+    }
+
     /// Whether a [`Recompute::Budget`] suffices for T steps of B rows (of tokens below `vocabulary`, or of dense input),
     /// forward in time, without lengths and masks; those take some more. `forward` and `run` panic where it does not.
     ///

@@ -43,10 +43,10 @@ impl Gradient {
         Gradient(Kind::Rows { rows, values, len })
     }
 
-    /// The rows that are not zero and their numbers, where it is known by them.
-    pub(super) fn rows(&self) -> Option<(&[u32], &[f32])> {
+    /// The rows that are not zero and their numbers, and how many numbers there are in all, where it is known by rows.
+    pub(super) fn rows(&self) -> Option<(&[u32], &[f32], usize)> {
         match &self.0 {
-            Kind::Rows { rows, values, .. } => Some((rows, values)),
+            Kind::Rows { rows, values, len } => Some((rows, values, *len)),
             _ => None,
         }
     }
@@ -88,7 +88,8 @@ impl Gradient {
     /// `all` += this.
     pub(crate) fn add_to(&self, all: &mut [f32]) {
         match &self.0 {
-            Kind::Rows { rows, values, .. } => {
+            Kind::Rows { rows, values, len } => {
+                assert_eq!(all.len(), *len, "a gradient of another size");
                 let width = (values.len() / rows.len().max(1)).max(1);
                 for (&row, values) in rows.iter().zip(values.chunks(width)) {
                     all[row as usize * width..][..width].iter_mut().zip(values).for_each(|(sum, g)| *sum += g);

@@ -128,7 +128,10 @@ impl Optimiser {
     /// # Panics
     /// As there.
     pub fn update_by(&mut self, path: &str, rate: f64, p: &mut [f32], gradient: &Gradient) {
-        let Some((rows, values)) = gradient.rows() else { return self.update(path, rate, p, gradient.nonzero()) };
+        let Some((rows, values, len)) = gradient.rows() else {
+            return self.update(path, rate, p, gradient.nonzero());
+        };
+        assert_eq!(p.len(), len, "gradient of `{path}`");
         if self.rule != Rule::SGD || self.weight_decay != 0.0 {
             return self.update(path, rate, p, &gradient.to_vec());
         }

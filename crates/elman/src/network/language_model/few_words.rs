@@ -1,7 +1,7 @@
 //! Batches that have few of the vocabulary's words: their rows of the embedding table alone are worked on.
 //!
-//! The gradient of the whole table is mostly zeros. Making them, taking their norm and subtracting them takes as long as a large part of a step:
-//! for 10,000 words of 650 numbers five times 26 MB.
+//! The gradient of the whole table is mostly zeros. Making them, taking their norm and subtracting them are five passes over 26 MB for 10,000 words
+//! of 650 numbers: 1 to 3 % of a step of Zaremba's models in f32, 7 % in bf16 with dropout.
 
 use super::{LanguageModel, TokenBatch, looked_up};
 use crate::flex::to_vec;
@@ -9,6 +9,7 @@ use crate::parameters;
 use crate::random::Random;
 use crate::recurrent::State;
 use crate::train::{Gradient, Learnt};
+use elman_core::engine::Recompute;
 
 /// A vocabulary so many times as large as a batch's tokens has few of its words there.
 const FEW: usize = 2;
@@ -39,7 +40,9 @@ impl LanguageModel {
     ) -> Option<Learnt> {
         let whole = self.embedding.weight.val();
         let [vocabulary, width] = whole.dims();
-        if vocabulary < FEW * batch.ids.len() || !whole.is_require_grad() {
+        // A budget of memory was checked for the whole table; a small one may be folded into the input product, which takes more.
+        let has_budget = matches!(self.rnn.recompute(), Recompute::Budget(_));
+        if vocabulary < FEW * batch.ids.len() || !whole.is_require_grad() || has_budget {
             return None;
         }
         let (words, places) = distinct(&batch.ids, vocabulary)?;
@@ -53,10 +56,12 @@ impl LanguageModel {
         }
         let mut found = loss.backward();
         drop(loss);
-        let rows = to_vec(table.grad_remove(&mut found)?);
         let mut gradients = parameters::gradients(self, &mut found);
-        // The order of the module's fields.
-        gradients.insert(0, ("embedding.weight".into(), Gradient::of_rows(words, rows, vocabulary * width)));
+        if let Some(rows) = table.grad_remove(&mut found) {
+            let gradient = Gradient::of_rows(words, to_vec(rows), vocabulary * width);
+            // The order of the module's fields.
+            gradients.insert(0, ("embedding.weight".into(), gradient));
+        }
         Some(Learnt { loss: value, state, gradients })
     }
 }

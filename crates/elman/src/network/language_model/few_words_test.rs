@@ -168,7 +168,7 @@ fn words_that_do_not_come_stay_to_the_bit() {
 }
 
 #[test]
-fn a_frozen_table_and_a_small_vocabulary_are_left_alone() {
+fn a_frozen_table_a_small_vocabulary_and_a_budget_are_left_alone() {
     let before = to_vec(model(1).embedding.weight.val());
     let mut trainer = Trainer::new(model(1), Optimiser::new(Rule::SGD, 0.0), 0.1, 5);
     assert_eq!(trainer.freeze(|path| path == "embedding.weight"), 1);
@@ -179,6 +179,12 @@ fn a_frozen_table_and_a_small_vocabulary_are_left_alone() {
     let mut random = Random::new(1, "train");
     assert!(model(1).learn(&many, None, &mut random).is_none());
     assert!(model(1).learn(&batch(0), None, &mut random).is_some());
+    // A budget of memory was checked for the whole table.
+    let mut within = model(1);
+    within.rnn = within.rnn.with_recompute(Recompute::Budget(1 << 30));
+    assert!(within.learn(&batch(0), None, &mut random).is_none());
+    within.rnn = within.rnn.with_recompute(Recompute::Every(2));
+    assert!(within.learn(&batch(0), None, &mut random).is_some());
 }
 
 #[test]
