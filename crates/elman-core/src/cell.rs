@@ -104,6 +104,30 @@ pub struct CellSpec {
     pub stages: &'static [StageSpec],
 }
 
+impl CellSpec {
+    /// The carried values that a step reads of the step before; the others are carried for the output alone.
+    ///
+    /// ```
+    /// use elman_core::cells;
+    /// let spec = (cells::find("state-space").unwrap().make)().spec();
+    /// assert_eq!(spec.carry, ["y", "s"]);
+    /// assert_eq!(spec.read_before(), ["s"]);
+    /// ```
+    pub fn read_before(&self) -> Vec<&'static str> {
+        let is_read = |name: &&'static str| {
+            let mut before = self.stages.iter().take_while(|stage| !stage.writes.contains(name));
+            let writer = self.stages.iter().find(|stage| stage.writes.contains(name));
+            let reads = |stage: &StageSpec| {
+                let of_gate =
+                    |gate: &GateSpec| gate.sources.contains(name) || gate.normaliser == Normaliser::Value(*name);
+                stage.gates.iter().any(of_gate) || stage.reads.contains(name)
+            };
+            before.any(reads) || writer.is_some_and(reads)
+        };
+        self.carry.iter().copied().filter(is_read).collect()
+    }
+}
+
 /// The pointwise equations of stage `K` of a cell, generic over the number in which they are evaluated.
 ///
 /// Written by [`cell!`](crate::cell!).

@@ -16,8 +16,14 @@ crate::cell! {
         gate a = [x, h];
         read h;
     } -> h {
-        h = K(*alpha) * h + K(1.0 - *alpha) * tanh(a);
+        h = K(*alpha) * h + K(rest(*alpha)) * tanh(a);
     }
+}
+
+/// 1 - α, as it would be written: 0.1 for 0.9, and not 0.09999999999999998.
+fn rest(alpha: f64) -> f64 {
+    let digits = 1e15;
+    ((1.0 - alpha) * digits).round() / digits
 }
 
 impl LeakyFixed {

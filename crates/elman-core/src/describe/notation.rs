@@ -39,8 +39,8 @@ pub enum NotationError {
         /// The name asked for.
         name: String,
     },
-    /// The deck does not have the cell.
-    #[error("the deck `{notation}` has no equations for cell `{cell}`; notations that have it: {available}")]
+    /// The cell is not written in the deck's letters.
+    #[error("the notation `{notation}` is not there for cell `{cell}`; notations that have it: {available}")]
     NotInDeck {
         /// The deck.
         notation: Notation,
@@ -74,9 +74,9 @@ impl Notation {
     fn entry(self, cell: &str) -> Option<&'static Table> {
         // A preset has the letters of the cell that it sets; its name may have options behind it.
         let file = |name: &str| cells::find(name.split(':').next().unwrap_or(name)).map(|entry| entry.file);
-        TABLES
-            .iter()
-            .find(|t| t.notation == self && (t.cell == cell || file(cell).is_some_and(|f| file(t.cell) == Some(f))))
+        let own = || TABLES.iter().filter(|t| t.notation == self);
+        let is_related = |t: &&Table| file(cell).is_some_and(|f| file(t.cell) == Some(f));
+        own().find(|t| t.cell == cell).or_else(|| own().find(is_related))
     }
 
     /// The letters for a cell.
@@ -186,6 +186,20 @@ const NO_BIAS: &str = "The deck leaves the biases out.";
 const OSLO_Y: &str = "The deck also feeds back the output, W y^{t-1}; this cell does not.";
 
 const OSLO_F: &str = "The deck leaves f of y^t = f(s^t) open; V_y and b_y are ours.";
+const OSLO_F_SHOWN: &str = "The deck leaves f of y^t = f(s̄^t) open; V_y and b_y are ours.";
+/// The first deck's LSTM with peepholes.
+const PEEPHOLES: Table = Table {
+    notation: Notation::Sharif,
+    cell: "lstm-peephole",
+    time: TimeMark::Sup,
+    names: &[("g", "z"), ("h", "y")],
+    subs: &[("g", "z")],
+    matrices: Matrices::BySource(&[("x", "W"), ("h", "R")]),
+    pre: Accent::Bar,
+    note: "The deck writes g and h for the two tanh.",
+    ..OURS
+};
+
 /// A rung of the fourth deck's ladder.
 const RUNG: Table = Table {
     notation: Notation::Oslo,
@@ -198,6 +212,9 @@ const RUNG: Table = Table {
 /// A table in the letters of one deck for each cell that it has.
 const TABLES: &[Table] = &[
     Table { cell: "gru", inline: &[("rh", "h")], ..OURS },
+    // Words, and not r with the index e.
+    Table { cell: "lru", names: &[("re", "re"), ("im", "im")], ..OURS },
+    Table { cell: "lstm-fgr", names: &[("ig", "ig"), ("fg", "fg"), ("og", "og")], ..OURS },
     Table {
         notation: Notation::Sharif,
         cell: "elman",
@@ -222,17 +239,9 @@ const TABLES: &[Table] = &[
         note: NO_BIAS,
         ..OURS
     },
-    Table {
-        notation: Notation::Sharif,
-        cell: "lstm-peephole",
-        time: TimeMark::Sup,
-        names: &[("g", "z"), ("h", "y")],
-        subs: &[("g", "z")],
-        matrices: Matrices::BySource(&[("x", "W"), ("h", "R")]),
-        pre: Accent::Bar,
-        note: "The deck writes g and h for the two tanh.",
-        ..OURS
-    },
+    PEEPHOLES,
+    Table { cell: "lstm-niaf", note: "The deck writes h for the tanh; its g is left out here.", ..PEEPHOLES },
+    Table { cell: "lstm-noaf", note: "The deck writes g for the tanh; its h is left out here.", ..PEEPHOLES },
     Table {
         notation: Notation::Sharif,
         cell: "gru",
@@ -334,12 +343,14 @@ const TABLES: &[Table] = &[
         cell: "residual-output-gate",
         names: &[("m", "-s")],
         matrices: Matrices::BySource(&[("x", "U"), ("s", "V"), ("y", "W"), ("m", "V")]),
+        note: OSLO_F_SHOWN,
         ..RUNG
     },
     Table {
         cell: "lstm-output-feedback",
         names: &[("m", "-s")],
         matrices: Matrices::BySource(&[("x", "U"), ("y", "W"), ("m", "V")]),
+        note: OSLO_F_SHOWN,
         ..RUNG
     },
 ];
@@ -353,7 +364,7 @@ mod tests {
         let error = Notation::Jhu.table("gru").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the deck `jhu` has no equations for cell `gru`; notations that have it: elman, sharif, uts"
+            "the notation `jhu` is not there for cell `gru`; notations that have it: elman, sharif, uts"
         );
         assert!(Notation::Oslo.table("gru-reset-after").is_err());
         assert!(Notation::Elman.table("gru-reset-after").is_ok());

@@ -41,7 +41,9 @@ pub(super) fn values(symbols: &Symbols, writer: Writer) -> Vec<Vec<String>> {
     let layer = symbols.layer;
     let mut rows = vec![vec![writer.math(&symbols.value(Place::Input)), "(T, B, I)".into(), "input".into()]];
     for (v, value) in layer.values().iter().enumerate() {
+        let is_read = layer.cell().spec().read_before().contains(&value.name);
         let what = match (v == layer.output(), value.carried.is_some()) {
+            (true, true) if !is_read => "output (T, B, same width); the next step does not read it",
             (true, true) => "output (T, B, same width), carried to the next step",
             (false, true) => "carried to the next step",
             (true, false) => "output",

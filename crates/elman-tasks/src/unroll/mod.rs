@@ -268,9 +268,9 @@ impl Topology<'_> {
         if self.bidirectional { String::new() } else { format!("{}_{t}", self.cells[layer].output) }
     }
 
-    /// The carried values of a step of a layer.
+    /// The values of a step of a layer that the next one reads.
     fn state(&self, layer: usize, t: usize) -> String {
-        self.cells[layer].carry.iter().map(|name| format!("{name}_{t}")).collect::<Vec<_>>().join(", ")
+        self.cells[layer].read_before().iter().map(|name| format!("{name}_{t}")).collect::<Vec<_>>().join(", ")
     }
 }
 
