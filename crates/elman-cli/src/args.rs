@@ -131,8 +131,16 @@ pub struct Eval {
     #[arg(long, value_name = "FORMAT", default_value = "full")]
     pub weights: Weights,
     /// Threads; 0 means all
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads, allow_negative_numbers = true)]
     pub threads: usize,
+}
+
+/// A number of threads that a machine can have.
+fn threads(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|n| *n <= 1024)
+        .ok_or_else(|| "it must be a whole number from 0 to 1024; 0 means all".into())
 }
 
 /// Let a trained model write.
@@ -161,13 +169,13 @@ pub struct Sample {
     #[arg(long, value_name = "X", default_value_t = 0.8, allow_negative_numbers = true)]
     pub temperature: f32,
     /// Draw from the N likeliest characters or words only
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub top_k: Option<usize>,
     /// Draw from the fewest likeliest characters or words whose probabilities together reach P
     #[arg(long, value_name = "P", default_value_t = 1.0, allow_negative_numbers = true)]
     pub top_p: f32,
     /// Seed of the random numbers
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     pub seed: u64,
     /// Use the model with the lowest held-out loss instead of the last
     #[arg(long)]
@@ -179,7 +187,7 @@ pub struct Sample {
     #[arg(long, value_name = "FORMAT", default_value = "full")]
     pub weights: Weights,
     /// Threads; 0 means all. One is fastest for small models
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads, allow_negative_numbers = true)]
     pub threads: usize,
 }
 
@@ -201,7 +209,7 @@ pub struct Inspect {
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
     /// Characters to read [default: 1000, or all of a shorter text]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub length: Option<usize>,
     /// Steps that the gradient is followed back [default: 64, or half of what is read]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -219,7 +227,7 @@ pub struct Inspect {
     #[arg(long)]
     pub json: bool,
     /// Threads; 0 means all
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads, allow_negative_numbers = true)]
     pub threads: usize,
 }
 
@@ -250,10 +258,10 @@ pub struct Reproduce {
     #[arg(long, conflicts_with = "name")]
     pub list: bool,
     /// Seed of every random number
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     pub seed: u64,
     /// Length of the sequences, for experiments that have a choice
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub length: Option<usize>,
     /// Of matrix products, for experiments that take hours: bf16 is faster on processors that have it
     #[arg(long, value_name = "PRECISION", value_parser = ["f32", "bf16"])]
@@ -265,7 +273,7 @@ pub struct Reproduce {
     #[arg(long)]
     pub quick: bool,
     /// Threads; 0 means all. One is fastest for networks as small as these
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads, allow_negative_numbers = true)]
     pub threads: usize,
     /// Print one JSON object on standard output
     #[arg(long)]
@@ -366,7 +374,7 @@ pub struct Unroll {
     #[arg(long)]
     pub bidirectional: bool,
     /// Steps; of an encoder and decoder, of each [default: 4; 1 for one-to-one]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub length: Option<usize>,
     /// Which steps have an input and which an output [default: many-to-many]
     #[arg(long, value_name = "NAME")]

@@ -15,8 +15,7 @@ pub fn run(command: &Sample) -> Result<(), Failure> {
         }
         command.dir.clone()
     } else {
-        let dir = RunDir::open(&command.dir)?;
-        if command.best { dir.best() } else { dir.model() }
+        RunDir::open(&command.dir)?.trained(command.best)?
     };
     let model = Model::load(&path)?.with_stream_weights(command.weights.into());
     let engine = Engine::new(command.threads).into();
@@ -32,7 +31,7 @@ pub fn run(command: &Sample) -> Result<(), Failure> {
         let text = written.collect::<Result<String, _>>()?;
         let object = json!({
             "model": path.display().to_string(), "prompt": command.prompt, "text": text,
-            "temperature": temperature.to_string().parse::<f64>().unwrap_or(f64::from(temperature)), "top_k": top_k, "top_p": top_p, "seed": seed,
+            "temperature": decimal(temperature), "top_k": top_k, "top_p": decimal(top_p), "seed": seed,
         });
         return output::text(&format!("{object}\n"));
     }
@@ -42,4 +41,9 @@ pub fn run(command: &Sample) -> Result<(), Failure> {
         out.push(text?)?;
     }
     out.end()
+}
+
+/// The number as it was given: 0.9, and not the f32 nearest to it.
+fn decimal(x: f32) -> f64 {
+    x.to_string().parse().unwrap_or(f64::from(x))
 }

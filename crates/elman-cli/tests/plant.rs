@@ -160,7 +160,7 @@ fn wrong_use_is_one_clear_line() {
     fails("--feed none", &["unknown feed `none`", "targets, outputs"]);
     fails("--samples 20", &["seq-len and samples", "a window must fit into every series"]);
     fails("--verbose", &["--verbose: it shows the vectors of language models"]);
-    fails("--dropout 0.5", &["unknown key `dropout`"]);
+    fails("--dropout 0.5", &["`dropout` is a setting of char-lm, and plant has none of this name"]);
     assert!(!place.path("wrong").exists(), "nothing is written before the settings are checked");
     let idle = finish(&mut train(&place, "idle", "--momentum 0.5 --feed outputs --chunk 3 --steps 1")).ok().err;
     for key in ["momentum", "chunk"] {

@@ -222,7 +222,7 @@ fn another_network_or_text_is_refused() {
     let dir = place.path("run").display().to_string();
     common::run(["eval", &dir]).fails(2, &["not the text that the run learnt from", "--data"]);
     std::fs::remove_file(place.path("text.txt")).unwrap();
-    resume(&[]).fails(2, &["text.txt: there is no such file"]);
+    resume(&[]).fails(2, &["text.txt: there is no such file", "new place with --data"]);
     // The same content under another name is the same text.
     let moved = place.write("moved.txt", &good);
     resume(&["--data", moved.to_str().unwrap()]).ok();

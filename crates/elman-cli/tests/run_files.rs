@@ -116,3 +116,81 @@ fn one_thing_is_said_once_and_not_empty() {
     command.args(["train", "word-lm", "--min-count", "1", "--held-out", "0", "--data"]).arg(place.path("lines.txt"));
     finish(command.arg("--out").arg(place.path("lines"))).fails(2, &["it has no word, only ends of lines"]);
 }
+
+/// A sweep of seeds in the background: everyone has a directory of its own.
+#[test]
+fn runs_that_begin_together_do_not_share_a_directory() {
+    let place = Place::new();
+    place.write("a.txt", common::text(3000).as_bytes());
+    let begin = |seed: usize| {
+        let mut command = elman();
+        command.current_dir(place.path("."));
+        command.args("train char-lm --data a.txt --hidden 4 --batch 2 --seq-len 5 --steps 3 -q --seed".split(' '));
+        command.arg(seed.to_string()).stdout(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let runs: Vec<_> = (1..=6).map(begin).collect();
+    for mut run in runs {
+        assert!(run.wait().unwrap().success());
+    }
+    for number in 1..=6 {
+        let config = std::fs::read_to_string(place.path(&format!("runs/char-lm-{number}/config.toml"))).unwrap();
+        assert!(config.contains("steps = 3"), "{config}");
+    }
+    // One that cannot begin leaves no directory behind.
+    let mut command = elman();
+    command.current_dir(place.path(".")).args(["train", "char-lm", "--data", "none.txt"]);
+    finish(&mut command).fails(2, &["none.txt: there is no such file"]);
+    assert!(!place.path("runs/char-lm-7").exists());
+}
+
+#[test]
+fn a_trained_model_is_not_trained_anew_for_want_of_a_checkpoint() {
+    let place = Place::new();
+    finish(&mut place.train("run")).ok();
+    let model = std::fs::read(place.path("run/model.safetensors")).unwrap();
+    std::fs::remove_file(place.path("run/checkpoint.safetensors")).unwrap();
+    finish(place.resume("run").args(["--steps", "1000"]))
+        .fails(2, &["run/checkpoint.safetensors: it is missing, and there is a trained model", "another --out"]);
+    assert_eq!(std::fs::read(place.path("run/model.safetensors")).unwrap(), model);
+}
+
+#[test]
+fn a_run_without_a_model_says_how_to_get_one() {
+    let place = Place::new();
+    finish(&mut place.train("run")).ok();
+    for file in ["model.safetensors", "best.safetensors", "checkpoint.safetensors"] {
+        std::fs::remove_file(place.path("run").join(file)).unwrap();
+    }
+    for command in ["eval", "sample", "inspect"] {
+        let mut command = [command].iter().fold(elman(), |mut all, word| {
+            all.arg(word);
+            all
+        });
+        finish(command.arg(place.path("run"))).fails(2, &["the run has no model yet", "--resume`"]);
+    }
+}
+
+#[test]
+fn a_text_that_has_moved_is_told_with_the_way_on() {
+    let place = Place::new();
+    place.write("a.txt", common::text(3000).as_bytes());
+    finish(&mut place.train_on("a.txt", "run")).ok();
+    std::fs::rename(place.path("a.txt"), place.path("b.txt")).unwrap();
+    let words = ["a.txt: there is no such file; bring the run's text back", "--data"];
+    finish(elman().arg("eval").arg(place.path("run"))).fails(2, &words);
+    finish(elman().arg("inspect").arg(place.path("run"))).fails(2, &words);
+    let mut resume = place.resume("run");
+    finish(&mut resume).fails(2, &words);
+    finish(place.resume("run").arg("--data").arg(place.path("b.txt"))).ok();
+}
+
+#[test]
+fn numbers_of_threads_have_a_limit() {
+    for command in [["eval", "x"], ["sample", "x"], ["inspect", "x"], ["reproduce", "adding"]] {
+        for threads in ["1025", "-1", "18446744073709551616"] {
+            let outcome = finish(elman().args(command).args(["--threads", threads]));
+            assert_eq!(outcome.status, 2, "{outcome:#?}");
+            assert!(outcome.err.contains("from 0 to 1024"), "{outcome:#?}");
+        }
+    }
+}

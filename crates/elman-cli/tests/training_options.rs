@@ -142,8 +142,14 @@ fn an_explosion_is_named() {
     let (value, cause, advice) = explosion(&outcome);
     assert_eq!(cause, "the loss");
     assert!(!value.is_finite(), "{value}");
-    let again = "there is no checkpoint yet: start again with a lower";
-    assert_eq!(advice, format!("{again} --lr (now 1000000) or --clip (now 1000000)"));
+    let again = |run: &str| {
+        let run = place.path(run).display().to_string();
+        format!("there is no checkpoint yet: begin again with `elman train char-lm --out {run} --resume` and a lower")
+    };
+    assert_eq!(advice, format!("{} --lr (now 1000000) or --clip (now 1000000)", again("run")));
+    // What it says can be done.
+    let settings = ["--lr", "0.001", "--clip", "1", "--steps", "2"];
+    finish(place.resume("run").args(settings)).ok();
     // A loss that is still a number, but far beyond guessing; and nothing clipped.
     let settings = ["--optimiser", "sgd", "--lr", "5000", "--clip", "off", "--seq-len", "50", "--hidden", "16"];
     let outcome = finish(place.train("bounded").args(["--cell", "lstm", "--steps", "50"]).args(settings));
@@ -151,7 +157,10 @@ fn an_explosion_is_named() {
     let guess = (text(3000).chars().collect::<BTreeSet<char>>().len() as f64).ln();
     assert_eq!(cause, format!("the loss explodes: that of guessing is {guess:.1} nats, and it"));
     assert!(value.is_finite() && value > 99.0 * guess, "{value}");
-    assert_eq!(advice, format!("{again} --lr (now 5000) or --clip (now off)"));
+    assert_eq!(advice, format!("{} --lr (now 5000) or --clip (now off)", again("bounded")));
+    // Before anything was learnt no rate is to blame.
+    finish(place.train("huge").args(["--init-range", "1e30", "--steps", "2"]))
+        .fails(1, &["step 1: the loss", "before anything was learnt", "--init-range", "--resume`"]);
 }
 
 /// A rate beyond f32: the last step's update made them so, and the norm is that of its gradient.
@@ -167,7 +176,9 @@ fn parameters_that_are_no_numbers_are_named_with_their_step() {
     assert_eq!(cause, "error: step 1: a parameter is not a finite number");
     let (norm, step) = before.split_once(" in step ").unwrap();
     assert!(norm.parse::<f64>().unwrap() > 0.0 && step == "1", "{line}");
-    let again = "there is no checkpoint yet: start again with a lower";
+    let run = place.path("run").display().to_string();
+    let again =
+        format!("there is no checkpoint yet: begin again with `elman train char-lm --out {run} --resume` and a lower");
     assert_eq!(advice, format!("{again} --lr (now {}) or --clip (now off)", 1e40));
 }
 

@@ -318,7 +318,8 @@ fn bad_input_is_told_in_a_line() {
     std::fs::remove_file(texts.join("my.test.txt")).unwrap();
     finish(&mut train_on(&texts, &place, "run")).fails(2, &["texts: there is no file *test*.txt"]);
     // A setting of words is none of characters, and the other way round a configuration.
-    finish(place.train("run").args(["--min-count", "2"])).fails(2, &["--min-count: unknown key `min-count`"]);
+    finish(place.train("run").args(["--min-count", "2"]))
+        .fails(2, &["--min-count: `min-count` is a setting of word-lm, and char-lm has none of this name"]);
     assert!(!place.path("run").exists());
 }
 

@@ -41,6 +41,10 @@ fn every_mistake_is_told_with_its_place() {
         ),
         ("  h_t = tanh(W_hx x_t))", "3:23: `)` closes no bracket; leave it out, or open one before it"),
         ("  h_t = h_{t-1} $ 2", "3:17: '$' means nothing here; leave it out"),
+        (
+            "  h_t = tanh(x_t + h_{t-2})",
+            "3:20: `h_{t-2}` is of another step than t and t-1; give the value of the step before a name, as in `q_t = h_{t-1}`, and read `q_{t-1}`: it is older by a step",
+        ),
         ("  h_t = h_{t-1", "3:9: `h_{t-1` has no end; close its brackets, as in `h_{t-1}`"),
         ("  h_t = 0.5.1 h_{t-1}", "3:9: `0.5.1` is no number; write it like 0.5 or 1e-3"),
         (

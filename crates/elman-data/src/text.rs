@@ -87,6 +87,9 @@ pub enum TextError {
     },
 }
 
+/// UTF-8's byte order mark: some programs begin a text with it, and it says nothing.
+const MARK: &[u8] = &[0xef, 0xbb, 0xbf];
+
 enum Bytes {
     Mapped(Mmap),
     Static(&'static [u8]),
@@ -97,7 +100,7 @@ enum Bytes {
 ///
 /// Opening it reads it once from beginning to end, with two threads. After that it can be read at any character.
 /// Characters are Unicode scalar values, as Rust's `char` and the items of a Python string; nothing is normalised, and
-/// line ends are kept as they are.
+/// line ends are kept as they are. A byte order mark at the beginning is left out.
 ///
 /// A mapped file that another program makes shorter while it is read ends this program with a bus error: the system has
 /// no gentler way to say so. One whose content changes is found out or read as it is, never with undefined results.
@@ -113,6 +116,8 @@ enum Bytes {
 /// ```
 pub struct Text {
     bytes: Bytes,
+    /// Bytes of a byte order mark at the beginning, which is no part of the text.
+    mark: usize,
     path: PathBuf,
     scan: Scan,
 }
@@ -172,12 +177,16 @@ impl Text {
             Bytes::Static(bytes) => bytes,
             Bytes::Unpacked(bytes) => bytes,
         };
+        let mark = if content.starts_with(MARK) { MARK.len() } else { 0 };
+        let content = &content[mark..];
         if content.is_empty() {
             return Err(TextError::Empty { path });
         }
         match scan::scan(content) {
-            Ok(scan) => Ok(Text { bytes, path, scan }),
-            Err(Fault::Binary { offset }) if !is_utf16(content) => Err(TextError::Binary { path, offset }),
+            Ok(scan) => Ok(Text { bytes, mark, path, scan }),
+            Err(Fault::Binary { offset }) if !is_utf16(content) => {
+                Err(TextError::Binary { path, offset: mark + offset })
+            }
             Err(Fault::Binary { offset } | Fault::NotUtf8 { offset }) => {
                 let line = 1 + content[..offset].iter().filter(|&&b| b == b'\n').count();
                 let advice = if is_utf16(content) {
@@ -185,17 +194,18 @@ impl Text {
                 } else {
                     "convert it, for example with `iconv -f latin1 -t utf-8`"
                 };
-                Err(TextError::NotUtf8 { path, offset, line, byte: content[offset], advice })
+                Err(TextError::NotUtf8 { path, offset: mark + offset, line, byte: content[offset], advice })
             }
         }
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
-        match &self.bytes {
+        let all: &[u8] = match &self.bytes {
             Bytes::Mapped(map) => map,
             Bytes::Static(bytes) => bytes,
             Bytes::Unpacked(bytes) => bytes,
-        }
+        };
+        &all[self.mark..]
     }
 
     /// The file's path, or a description of an embedded text.

@@ -32,6 +32,26 @@ fn a_missing_file_is_refused() {
     assert!(error.to_string().ends_with("other.txt: there is no such file; check the path"));
 }
 
+/// Some programs begin UTF-8 with a byte order mark.
+#[test]
+fn a_byte_order_mark_is_no_character() {
+    let (_folder, plain) = file("naïve".as_bytes());
+    let (_other, marked) = file("\u{feff}naïve".as_bytes());
+    let (plain, marked) = (Text::open(plain).unwrap(), Text::open(marked).unwrap());
+    assert_eq!(marked.fingerprint(), plain.fingerprint());
+    assert_eq!((marked.len(), marked.len_bytes()), (5, 6));
+    let mut codes = [0; 5];
+    marked.read(0, &mut codes, code).unwrap();
+    assert_eq!(codes, ['n', 'a', 'ï', 'v', 'e'].map(|c| c as u32));
+    // Elsewhere it is one; and offsets in messages are those of the file.
+    let (_folder, within) = file("a\u{feff}b".as_bytes());
+    assert_eq!(Text::open(within).unwrap().len(), 3);
+    let (_folder, broken) = file(b"\xef\xbb\xbfab\xff");
+    assert!(Text::open(broken).unwrap_err().to_string().contains("not UTF-8 at byte 5 (line 1, value 0xff)"));
+    let (_folder, alone) = file(b"\xef\xbb\xbf");
+    assert!(matches!(Text::open(alone).unwrap_err(), TextError::Empty { .. }));
+}
+
 #[test]
 fn a_directory_is_refused() {
     let (folder, _) = file(b"x");

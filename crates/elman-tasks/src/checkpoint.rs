@@ -135,6 +135,12 @@ pub fn open<N: Network, C: DeserializeOwned + PartialEq + Debug>(
     let (task, out, former) = start;
     let Some(dir) = former else { return Ok((RunDir::create(out)?, Progress::new())) };
     if !dir.checkpoint().exists() {
+        if dir.model().exists() {
+            return Err(Error::Usage(format!(
+                "{}: it is missing, and there is a trained model; put it back, or start a new run with another --out",
+                dir.checkpoint().display()
+            )));
+        }
         observer.note(&format!("{}: no checkpoint yet, starting from the beginning", dir.path().display()));
         return Ok((dir, Progress::new()));
     }

@@ -23,6 +23,14 @@ impl LogFile {
     /// # Errors
     /// It cannot be written, or another process has it.
     pub fn open(path: &Path, length: u64) -> Result<LogFile, Error> {
+        LogFile::open_if(path, length, || Ok(()))
+    }
+
+    /// The same if `allowed` says so, which is asked before anything is cut and once no other process can write the file.
+    ///
+    /// # Errors
+    /// The same, and what `allowed` says.
+    pub fn open_if(path: &Path, length: u64, allowed: impl FnOnce() -> Result<(), Error>) -> Result<LogFile, Error> {
         let wrong = |source| Error::unwritable(path, source);
         let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path).map_err(wrong)?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
@@ -31,6 +39,7 @@ impl LogFile {
                 path.display()
             )));
         }
+        allowed()?;
         let found = file.metadata().map_err(wrong)?.len();
         let length = if found < length { whole_lines(path).map_err(wrong)? } else { length };
         file.set_len(length).map_err(wrong)?;

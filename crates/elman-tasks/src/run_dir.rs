@@ -31,12 +31,7 @@ impl RunDir {
     /// It cannot be created or written, or holds a run already.
     pub fn create(path: &Path) -> Result<RunDir, Error> {
         let dir = RunDir { path: path.to_path_buf() };
-        if dir.config().exists() {
-            return Err(Error::Usage(format!(
-                "{}: there is a run already; continue it with --resume, or choose another --out",
-                path.display()
-            )));
-        }
+        dir.check_free()?;
         fs::create_dir_all(dir.plots()).map_err(|source| Error::unwritable(path, source))?;
         Ok(dir)
     }
@@ -59,10 +54,49 @@ impl RunDir {
         }
     }
 
-    /// The first `runs/NAME-1`, `runs/NAME-2`, ... that is free.
+    /// Refuses a directory that holds a run.
+    pub(crate) fn check_free(&self) -> Result<(), Error> {
+        match self.config().exists() {
+            false => Ok(()),
+            true => Err(Error::Usage(format!(
+                "{}: there is a run already; continue it with --resume, or choose another --out",
+                self.path.display()
+            ))),
+        }
+    }
+
+    /// Makes the first `runs/NAME-1`, `runs/NAME-2`, ... that is not there, so that no other process takes it.
     pub fn free(name: &str) -> PathBuf {
         let path = |number: u32| Path::new("runs").join(format!("{name}-{number}"));
-        (1..).map(path).find(|path| !path.exists()).unwrap_or_else(|| path(1))
+        // Where it cannot be made, the first file that is written there tells why.
+        let _ = fs::create_dir_all("runs");
+        let is_taken = |path: &PathBuf| fs::create_dir(path).is_err_and(|e| e.kind() == io::ErrorKind::AlreadyExists);
+        (1..).map(path).find(|path| !is_taken(path)).unwrap_or_else(|| path(1))
+    }
+
+    /// Removes a directory that [`free`](RunDir::free) made, if nothing was written there.
+    pub(crate) fn give_back(path: &Path) {
+        // Neither is removed unless it is empty.
+        let _ = fs::remove_dir(path.join("plots"));
+        let _ = fs::remove_dir(path);
+    }
+
+    /// The model file of a run, the best one or the last.
+    ///
+    /// # Errors
+    /// The run has not come to its first checkpoint.
+    pub fn trained(&self, best: bool) -> Result<PathBuf, Error> {
+        let path = if best { self.best() } else { self.model() };
+        if path.exists() {
+            return Ok(path);
+        }
+        let table = crate::settings::read_table(&self.config())?;
+        let task = table.get("task").and_then(|task| task.as_str()).unwrap_or("TASK");
+        Err(Error::Usage(format!(
+            "{}: the run has no model yet; train it to its first checkpoint with `{}`",
+            path.display(),
+            self.resume_command(task)
+        )))
     }
 
     /// The directory.
@@ -143,6 +177,19 @@ mod tests {
         dir.write(&dir.config(), "x").unwrap();
         assert!(RunDir::create(&path).unwrap_err().to_string().contains("--resume"));
         assert!(RunDir::open(&path).is_ok());
+    }
+
+    #[test]
+    fn a_directory_that_was_reserved_and_not_used_goes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        RunDir::create(&path).unwrap();
+        RunDir::give_back(&path);
+        assert!(!path.exists());
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("x"), "x").unwrap();
+        RunDir::give_back(&path);
+        assert!(path.join("x").exists());
     }
 
     #[test]

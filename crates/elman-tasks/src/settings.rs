@@ -3,7 +3,7 @@
 //! A task declares its settings once; help texts, command-line options, configuration files, checks and the comparison
 //! when a run is resumed all come from that list.
 
-use crate::Error;
+use crate::{Error, tasks};
 use elman_run::nearest;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -208,6 +208,15 @@ impl Settings {
     /// The key is unknown or the value is out of range.
     pub fn set(&mut self, key: &str, text: &str, origin: &str) -> Result<(), Error> {
         let Some(setting) = self.list.iter().find(|s| s.key == key) else {
+            let has = |task: &&tasks::Task| task.settings.iter().any(|s| s.key == key);
+            if let Some(task) = tasks::REGISTRY.iter().find(has) {
+                let own = tasks::REGISTRY.iter().find(|own| std::ptr::eq(own.settings, self.list));
+                let own = own.map_or("this task", |task| task.name);
+                return Err(Error::Usage(format!(
+                    "{origin}`{key}` is a setting of {}, and {own} has none of this name; leave it out",
+                    task.name
+                )));
+            }
             let near = nearest(key, self.list.iter().map(|s| s.key));
             let advice = match near {
                 Some(near) => format!("did you mean `{near}`?"),

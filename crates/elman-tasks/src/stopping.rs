@@ -47,7 +47,7 @@ pub fn interrupted(dir: &RunDir, task: &str, step: u64) -> Error {
 
 /// A run that cannot go on; its last checkpoint stays as it is. `norm` is a step before and the norm of its gradient.
 pub fn diverged(
-    dir: &RunDir,
+    (dir, task): (&RunDir, &str),
     settings: &Settings,
     norm: Option<(u64, f64)>,
     step: u64,
@@ -55,10 +55,17 @@ pub fn diverged(
     value: &str,
 ) -> Error {
     let checkpoint = dir.checkpoint();
+    if step == 1 && norm.is_none() {
+        return Error::Failed(format!(
+            "step 1: {what} is {value}, before anything was learnt: the initial parameters make it (--init-range, --init-recurrent), or the \
+             cell's equations, or the data; change that and begin again with `{}`",
+            dir.resume_command(task)
+        ));
+    }
     let advice = if checkpoint.exists() {
         format!("{} is still that of before: go on from it with --resume and", checkpoint.display())
     } else {
-        "there is no checkpoint yet: start again with".into()
+        format!("there is no checkpoint yet: begin again with `{}` and", dir.resume_command(task))
     };
     let (rate, clip) = (settings.number("lr"), settings.text("clip"));
     let before =

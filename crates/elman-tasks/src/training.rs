@@ -152,10 +152,13 @@ impl<'a, L: Learner> Run<'a, L> {
         write: impl FnOnce(&RunDir, &L::Source) -> Result<(), Error>,
     ) -> Result<Self, Error> {
         let Opening { task, out, former, settings, data, precision, config, mut trainer, mut source, stop } = opening;
+        let is_new = former.is_none();
         let (dir, progress) = checkpoint::open((task, &out, former), &config, &mut trainer, &mut source, observer)?;
-        write(&dir, &source)?;
         let goes_on = check_steps(&dir, trainer.step_count(), &settings)?;
-        let metrics = LogFile::open(&dir.metrics(), progress.metrics)?;
+        // From here on this run is the only one that writes there. Another one may have begun there a moment ago.
+        let allowed = || if is_new { dir.check_free() } else { Ok(()) };
+        let metrics = LogFile::open_if(&dir.metrics(), progress.metrics, allowed)?;
+        write(&dir, &source)?;
         // Last: a directory with a config.toml is a run. What no step is made with does not come into it.
         if goes_on || !dir.config().exists() {
             dir.write(&dir.config(), &settings.to_toml(task, &data, &precision))?;
@@ -174,7 +177,9 @@ impl<'a, L: Learner> Run<'a, L> {
         let (tokens, unit) = learner.tokens(&self);
         self.observer.begin(&Plan { first, last: last.max(first), tokens, unit, loss: L::LOSS });
         let mut saved = None;
-        while self.trainer.step_count() < last {
+        // A run that ended before its last step is not trained further by going on with the same settings.
+        let was_over = first > 0 && learner.is_over(&mut self);
+        while !was_over && self.trainer.step_count() < last {
             if asked(self.stop) {
                 self.save(&mut learner)?;
                 self.observer.end();
@@ -314,7 +319,7 @@ impl<'a, L: Learner> Run<'a, L> {
 
     /// It cannot go on.
     fn diverged(&self, step: u64, what: &str, value: &str) -> Error {
-        diverged(&self.dir, &self.settings, self.norm, step, what, value)
+        diverged((&self.dir, self.task), &self.settings, self.norm, step, what, value)
     }
 
     /// What every report says, as JSON.

@@ -54,6 +54,10 @@ pub enum Problem {
     NoEquations,
     #[error("{character:?} means nothing here; leave it out")]
     Character { character: char },
+    #[error(
+        "`{name}` is of another step than t and t-1; give the value of the step before a name, as in `q_t = h_{{t-1}}`, and read `q_{{t-1}}`: it is older by a step"
+    )]
+    OtherStep { name: String },
     #[error("`{number}` is no number; write it like 0.5 or 1e-3")]
     Number { number: String },
     #[error("`{name}` has no end; close its brackets, as in `h_{{t-1}}`")]

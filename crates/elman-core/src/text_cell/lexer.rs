@@ -93,6 +93,12 @@ fn is_word(c: char) -> bool {
     c.is_alphabetic() || c.is_ascii_digit() || is_mark(c)
 }
 
+/// `t-2`, `t+1`.
+fn is_other_step(part: &str) -> bool {
+    let steps = part.strip_prefix("t-").or_else(|| part.strip_prefix("t+"));
+    steps.is_some_and(|steps| !steps.is_empty() && steps.chars().all(|c| c.is_ascii_digit()))
+}
+
 struct Line {
     number: usize,
     characters: Vec<char>,
@@ -144,6 +150,9 @@ impl Line {
                     match part.replace(['−', '–'], "-").as_str() {
                         "t" => time = Some(Time::Now),
                         "t-1" => time = Some(Time::Before),
+                        other if is_other_step(other) => {
+                            return Err(at.error(Problem::OtherStep { name: self.written(from) }));
+                        }
                         other => parts.push(other.to_string()),
                     }
                 }

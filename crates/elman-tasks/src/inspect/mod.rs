@@ -20,6 +20,7 @@ mod timing;
 mod unfolded;
 
 use crate::language_model::material::Tokens;
+use crate::language_model::moved;
 use crate::language_model::network;
 use crate::observer::asked;
 use crate::tasks::{self, Evaluation, Report, Task};
@@ -175,14 +176,7 @@ impl From<AnalysisError> for Error {
 /// There is no run, it has no model yet, the text or its length do not fit, a file cannot be written, or it was stopped.
 pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error> {
     let (task, mut evaluation) = tasks::open(&options.dir, options.stop)?;
-    let path = if options.best { evaluation.dir.best() } else { evaluation.dir.model() };
-    if !path.exists() {
-        return Err(Error::Usage(format!(
-            "{}: the run has no model yet; train it to its first checkpoint with `{}`",
-            path.display(),
-            evaluation.dir.resume_command(task.name)
-        )));
-    }
+    let path = evaluation.dir.trained(options.best)?;
     if let Some(open) = task.series {
         evaluation.best = options.best;
         return series::of_run(options, task, &evaluation, open, log);
@@ -255,7 +249,7 @@ fn own_text(task: &Task, evaluation: &Evaluation, model: &Model) -> Result<(Stri
     let Some(open) = task.corpus else {
         return Err(Error::Usage(format!("`{}` learns from no text; give one with --data", task.name)));
     };
-    let corpus = open(&evaluation.settings, &mut Silent)?;
+    let corpus = open(&evaluation.settings, &mut Silent).map_err(moved)?;
     if corpus.fingerprint != evaluation.fingerprint {
         return Err(Error::Usage(format!(
             "{}: it is not the text that the run learnt from (fingerprint {}, the run's is {}); give one with --data",
@@ -293,8 +287,10 @@ fn read(
         None => LENGTH.min(there),
         Some(length) if range.contains(&length) => length,
         Some(length) => {
+            let part = if begin > 0 { "the held-out part of " } else { "" };
+            let advice = if begin > 0 { "; --data FILE reads a file from its beginning" } else { "" };
             return Err(Error::Usage(format!(
-                "--length: it is {length}, and {name} has {there} {unit}s to read; it must be from 2 to {}",
+                "--length: it is {length}, and {part}{name} has {there} {unit}s to read; it must be from 2 to {}{advice}",
                 range.end()
             )));
         }

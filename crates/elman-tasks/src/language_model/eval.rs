@@ -1,7 +1,7 @@
 //! Scoring a part of a text as one stream from the initial state.
 
-use super::LanguageModelTask;
 use super::material::Tokens;
+use super::{LanguageModelTask, moved};
 use crate::observer::asked;
 use crate::tasks::{Evaluation, Report};
 use crate::{Error, Observer, Stop};
@@ -44,7 +44,7 @@ pub fn score(
 /// `elman eval`.
 pub fn eval(task: &LanguageModelTask, evaluation: &Evaluation, observer: &mut dyn Observer) -> Result<Report, Error> {
     let Evaluation { dir, settings, fingerprint, data, best, weights, threads, stop } = evaluation;
-    let path = if *best { dir.best() } else { dir.model() };
+    let path = dir.trained(*best)?;
     let model = Model::load(&path)?.with_stream_weights(*weights);
     let unit = model.vocabulary().unit();
     let (name, tokens, parts) = match data {
@@ -54,7 +54,7 @@ pub fn eval(task: &LanguageModelTask, evaluation: &Evaluation, observer: &mut dy
             (path.display().to_string(), tokens, parts)
         }
         None => {
-            let corpus = (task.open)(settings, observer)?;
+            let corpus = (task.open)(settings, observer).map_err(moved)?;
             let name = corpus.name;
             if corpus.fingerprint != *fingerprint {
                 return Err(Error::Usage(format!(

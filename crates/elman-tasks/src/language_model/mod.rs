@@ -28,6 +28,17 @@ pub struct LanguageModelTask {
     pub decide: fn(&mut Settings, &material::Material),
 }
 
+/// The text of a run is not where it was.
+pub(crate) fn moved(error: Error) -> Error {
+    match error {
+        Error::Text(elman_data::TextError::Missing { path }) => Error::Usage(format!(
+            "{}: there is no such file; bring the run's text back, or give its new place with --data",
+            path.display()
+        )),
+        other => other,
+    }
+}
+
 impl LanguageModelTask {
     /// Trains, or goes on training.
     pub fn train(&self, start: Start, observer: &mut dyn Observer) -> Result<Report, Error> {

@@ -32,7 +32,8 @@ pub fn train(model_task: &LanguageModelTask, start: Start, observer: &mut dyn Ob
         let path = material::absolute(material::path(&settings, setting.key));
         settings.set(setting.key, &path, "")?;
     }
-    let corpus = (model_task.open)(&settings, observer)?;
+    let corpus = (model_task.open)(&settings, observer);
+    let corpus = if resume.is_some() { corpus.map_err(super::moved)? } else { corpus? };
     let material = Material::new(corpus, &settings, observer)?;
     let epoch = material.steps_in_an_epoch();
     if settings.get("epochs").is_some() {

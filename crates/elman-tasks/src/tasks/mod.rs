@@ -168,9 +168,14 @@ pub fn train(task: &'static Task, request: Request, observer: &mut dyn Observer)
     }
     (task.preset)(&mut settings);
     settings.complete();
+    let own = request.out.is_none();
     let out = request.out.unwrap_or_else(|| RunDir::free(task.name));
-    let start = Start { task, out, settings, resume, verbose: request.verbose, stop: request.stop };
-    (task.train)(start, observer)
+    let start = Start { task, out: out.clone(), settings, resume, verbose: request.verbose, stop: request.stop };
+    let result = (task.train)(start, observer);
+    if result.is_err() && own {
+        RunDir::give_back(&out);
+    }
+    result
 }
 
 /// Opens a run: its task, and an evaluation of it to fill in.

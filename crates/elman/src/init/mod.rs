@@ -188,11 +188,14 @@ pub enum InitError {
         /// The cell.
         cell: &'static str,
     },
-    /// The longest time is none, or the forget bias is given too.
-    #[error(
-        "the chrono initialisation's longest time is {0}; it must be a finite number above 2, without a forget bias beside it"
-    )]
+    /// The longest time is none.
+    #[error("the chrono initialisation's longest time is {0}; it must be a finite number above 2")]
     Chrono(f32),
+    /// The chrono initialisation and a forget bias together.
+    #[error(
+        "the chrono initialisation draws the forget gates' biases, and a forget bias of {0} is asked for too; leave one out"
+    )]
+    ChronoWithForgetBias(f32),
     /// The forget bias is no number.
     #[error("the forget bias is {0}; it must be a finite number")]
     NotFinite(f32),
@@ -219,9 +222,8 @@ impl Init {
             _ => {}
         }
         match self.chrono {
-            Some(longest) if !(longest > 2.0 && longest.is_finite() && self.forget_bias.is_none()) => {
-                Err(InitError::Chrono(longest))
-            }
+            Some(longest) if !(longest > 2.0 && longest.is_finite()) => Err(InitError::Chrono(longest)),
+            Some(_) if let Some(bias) = self.forget_bias => Err(InitError::ChronoWithForgetBias(bias)),
             Some(_) if ["f", "i"].iter().any(|gate| bias_blocks(layer, gate).is_empty()) => {
                 Err(InitError::NoChrono { cell })
             }

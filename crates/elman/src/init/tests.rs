@@ -293,7 +293,10 @@ fn the_chrono_initialisation_spreads_the_times_of_units() {
             "{message}"
         );
     }
-    assert!(error("lstm", &Init { forget_bias: Some(1.0), ..init }).contains("without a forget bias beside it"));
+    assert!(
+        error("lstm", &Init { forget_bias: Some(1.0), ..init })
+            .contains("a forget bias of 1 is asked for too; leave one out")
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::model::{self, Config, Fits};
 use crate::metrics::Metric;
 use crate::optimisation;
 use crate::plot::{self, Curve};
+use crate::settings::Settings;
 use crate::stopping::check_resumed;
 use crate::tasks::{Report, Start};
 use crate::training::{Learner, Made, Opening, Run};
@@ -28,6 +29,7 @@ pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error>
     if let Some((dir, former)) = &resume {
         check_resumed(&settings, former, dir, observer, || Ok(()))?;
     }
+    check_memory(&settings)?;
     let data = Data::new(&settings)?;
     let config = Config::new(&settings, &data.train);
     elman::set_threads(settings.size("threads"));
@@ -49,6 +51,21 @@ pub fn train(start: Start, observer: &mut dyn Observer) -> Result<Report, Error>
         stop,
     };
     Run::open(opening, observer, |_, _| Ok(()))?.train(Identifier { data })
+}
+
+/// The most states that a step can keep.
+const MAX_STATES: usize = 1 << 32;
+
+/// Refuses steps whose states no memory holds.
+fn check_memory(settings: &Settings) -> Result<(), Error> {
+    let [batch, steps, hidden] = ["batch", "seq-len", "hidden"].map(|key| settings.size(key));
+    let states = batch.saturating_mul(steps).saturating_mul(hidden);
+    if states > MAX_STATES {
+        return Err(Error::Usage(format!(
+            "a step of {batch} x {steps} samples would keep {states} states, at most {MAX_STATES} are possible; lower `batch`, `seq-len` or `hidden`"
+        )));
+    }
+    Ok(())
 }
 
 /// A run of this.
