@@ -76,6 +76,11 @@ fn wrong_requests() {
     run(["inspect", &dir, "--lags", "0"]).fails(2, &["--lags: it is 0", "from 1 to"]);
     run(["inspect", &dir, "--length", "3001"]).fails(2, &["--length: it is 3001", "characters to read"]);
     run(["inspect", &dir, "--data", "none.txt"]).fails(2, &["none.txt", "no such file"]);
+    // Told before the work: nothing else is said.
+    let file = place.path("text.txt").display().to_string();
+    run(["inspect", &dir, "--export", "states.npy"]).fails(2, &["states.npy must end in .safetensors or .npz"]);
+    let outcome = run(["inspect", &dir, "--out", &format!("{file}/in")]);
+    assert!(outcome.status == 1 && outcome.err.lines().count() == 1, "{outcome:#?}");
     std::fs::remove_file(place.path("run/model.safetensors")).unwrap();
     run(["inspect", &dir]).fails(2, &["the run has no model yet", "--resume"]);
 }

@@ -219,6 +219,12 @@ fn another_network_or_text_is_refused() {
     changed[1] = b'j';
     place.write("text.txt", &changed);
     resume(&[]).fails(2, &["another text", "text.txt: fingerprint"]);
+    let config = String::from_utf8(place.read("run/config.toml")).unwrap();
+    place.write("run/config.toml", config.replace("hidden = 8", "hidden = 9").as_bytes());
+    place.write("text.txt", &good);
+    resume(&[]).fails(2, &["of another network than config.toml says (", "hidden: 8 -> 9", "restore config.toml"]);
+    place.write("run/config.toml", config.as_bytes());
+    place.write("text.txt", &changed);
     let dir = place.path("run").display().to_string();
     common::run(["eval", &dir]).fails(2, &["not the text that the run learnt from", "--data"]);
     std::fs::remove_file(place.path("text.txt")).unwrap();

@@ -57,7 +57,7 @@ pub enum StreamsError {
 /// What had to be made smaller for a short text. Its `Display` says so in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adjustment {
-    /// Characters in the training part.
+    /// Characters, or what else the text is of, in the training part.
     pub characters: usize,
     /// Rows asked for and rows used.
     pub batch: (usize, usize),
@@ -65,15 +65,20 @@ pub struct Adjustment {
     pub steps: (usize, usize),
 }
 
+impl Adjustment {
+    /// The line for a text of another unit than characters: `word`.
+    pub fn told(&self, unit: &str) -> String {
+        let both = [("batch", self.batch), ("sequence length", self.steps)];
+        let changed = both.into_iter().filter(|(_, (asked, used))| asked != used);
+        let changed = changed.map(|(what, (asked, used))| format!("{what} {used} instead of {asked}"));
+        let changed: Vec<String> = changed.collect();
+        format!("the text has only {} {unit}s to learn from: {}", self.characters, changed.join(", "))
+    }
+}
+
 impl std::fmt::Display for Adjustment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the text has only {} characters to learn from: ", self.characters)?;
-        let both = [("batch", self.batch), ("sequence length", self.steps)];
-        let mut changed = both.into_iter().filter(|(_, (asked, used))| asked != used).peekable();
-        while let Some((what, (asked, used))) = changed.next() {
-            write!(f, "{what} {used} instead of {asked}{}", if changed.peek().is_some() { ", " } else { "" })?;
-        }
-        Ok(())
+        f.write_str(&self.told("character"))
     }
 }
 

@@ -4,7 +4,6 @@ use crate::{Error, Observer, RunDir};
 use elman::train::{BatchSource, Checkpoint, CheckpointError, Network, Trainer};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fmt::Debug;
 use std::path::Path;
 
 /// What stands beside the trainer's part; `C` says what the network is.
@@ -97,8 +96,20 @@ pub fn save<N: Network, C: Serialize + Clone>(
     })
 }
 
+/// What two networks differ in: `hidden: 8 -> 9`.
+fn differences<C: Serialize>(from: &C, to: &C) -> String {
+    let fields = |config: &C| match serde_json::to_value(config) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    };
+    let (from, to) = (fields(from), fields(to));
+    let changed = from.iter().filter(|(key, value)| to.get(*key) != Some(value));
+    let shown = |value: Option<&serde_json::Value>| value.map_or("nothing".into(), ToString::to_string);
+    changed.map(|(key, value)| format!("{key}: {value} -> {}", shown(to.get(key)))).collect::<Vec<_>>().join(", ")
+}
+
 /// Reads a checkpoint of `task` into a trainer of the same sizes, and goes to its place in the data.
-fn load<N: Network, C: DeserializeOwned + PartialEq + Debug>(
+fn load<N: Network, C: Serialize + DeserializeOwned + PartialEq>(
     path: &Path,
     task: &str,
     config: &C,
@@ -115,9 +126,9 @@ fn load<N: Network, C: DeserializeOwned + PartialEq + Debug>(
         .map_err(|error| Error::Usage(format!("{}: it is not a checkpoint of {task} ({error})", path.display())))?;
     if note.config != *config {
         return Err(Error::Usage(format!(
-            "{}: it is of another network ({:?}) than config.toml says ({config:?}); restore config.toml",
+            "{}: it is of another network than config.toml says ({}); restore config.toml",
             path.display(),
-            note.config
+            differences(&note.config, config)
         )));
     }
     trainer.restore(checkpoint, source).map_err(refused)?;
@@ -125,7 +136,7 @@ fn load<N: Network, C: DeserializeOwned + PartialEq + Debug>(
 }
 
 /// The directory of a new run, or of the one that goes on, which is then brought to its last checkpoint if it has one.
-pub fn open<N: Network, C: DeserializeOwned + PartialEq + Debug>(
+pub fn open<N: Network, C: Serialize + DeserializeOwned + PartialEq>(
     start: (&str, &Path, Option<RunDir>),
     config: &C,
     trainer: &mut Trainer<N>,

@@ -177,6 +177,7 @@ impl From<AnalysisError> for Error {
 pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error> {
     let (task, mut evaluation) = tasks::open(&options.dir, options.stop)?;
     let path = evaluation.dir.trained(options.best)?;
+    options.export.as_deref().map_or(Ok(()), check_ending)?;
     if let Some(open) = task.series {
         evaluation.best = options.best;
         return series::of_run(options, task, &evaluation, open, log);
@@ -212,9 +213,23 @@ pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error
     };
     let untrained = Network::new(&network::untrained(&model, &evaluation.settings)?)?;
     let path = TextPath::new(&network, &engine, &ids)?;
-    let findings = measure(network, &untrained, &path, subject, &engine, options.stop, log)?;
     let out = options.out.clone().unwrap_or_else(|| evaluation.dir.path().join("inspect"));
-    write(&findings, &out)
+    // Before the work, which takes long.
+    std::fs::create_dir_all(&out).map_err(|source| Error::unwritable(&out, source))?;
+    let findings = measure(network, &untrained, &path, subject, &engine, options.stop, log);
+    if findings.is_err() {
+        // Only if it is empty.
+        let _ = std::fs::remove_dir(&out);
+    }
+    write(&findings?, &out)
+}
+
+/// Refuses to export to a file of another kind.
+fn check_ending(file: &Path) -> Result<(), Error> {
+    match file.extension().and_then(|ending| ending.to_str()) {
+        Some("npz" | "safetensors") => Ok(()),
+        _ => Err(Error::Usage(format!("--export: {} must end in .safetensors or .npz", file.display()))),
+    }
 }
 
 /// Writes the page and its numbers.
@@ -377,7 +392,7 @@ fn export(file: &Path, trace: &Trace, text: Option<(&[u32], &[String])>) -> Resu
     }
     match file.extension().and_then(|ending| ending.to_str()) {
         Some("npz") => npz::write(file, &tensors)?,
-        Some("safetensors") => {
+        _ => {
             let text = text.map(|(_, symbols)| {
                 // Words are told apart by blanks.
                 let words = symbols.iter().any(|symbol| symbol.chars().count() > 1);
@@ -385,9 +400,6 @@ fn export(file: &Path, trace: &Trace, text: Option<(&[u32], &[String])>) -> Resu
             });
             let metadata = text.into_iter().collect();
             TensorFile { metadata, tensors: tensors.clone() }.write(file)?;
-        }
-        _ => {
-            return Err(Error::Usage(format!("--export: {} must end in .safetensors or .npz", file.display())));
         }
     }
     let mut report = Report { text: format!("{}: {} steps\n", file.display(), trace.steps), ..Report::default() };

@@ -101,7 +101,7 @@ impl Material {
         let (streams, adjustment) = Streams::new(corpus.train.clone(), settings.size("batch"), stride)
             .map_err(|error| Error::Usage(format!("{name}: {error}")))?;
         if let Some(adjustment) = adjustment {
-            observer.note(&format!("{name}: {adjustment}"));
+            observer.note(&format!("{name}: {}", adjustment.told(corpus.vocabulary.unit())));
         }
         // A text that is too short for the stride is too short to overlap.
         let back = if streams.steps() < stride { streams.steps() } else { length };
