@@ -48,7 +48,7 @@ fn a_damaged_model_is_refused() {
         }
     }
     fs::remove_file(place.path("run/model.safetensors")).unwrap();
-    run(["sample", &dir]).fails(2, &["model.safetensors: there is no such file"]);
+    run(["sample", &dir]).fails(2, &["model.safetensors: the run has no model yet"]);
     place.write("run/model.safetensors", &place.read("run/checkpoint.safetensors"));
     run(["sample", &dir]).fails(2, &["model.safetensors: "]);
     run(["sample", &place.path("nowhere").display().to_string()]).fails(2, &["nowhere: there is no run"]);

@@ -93,7 +93,8 @@ fn a_sweep_of_rates_comes_before_the_first_step_and_changes_nothing() {
     assert!(picture.contains("<polyline"), "no curve in {picture:.200}");
     assert!(!place.path("plain/plots/lr.svg").exists());
     // A run that goes on does not sweep again.
-    finish(place.resume("plain").args(["--find-lr", "--steps", "22"])).ok();
+    let told = finish(place.resume("plain").args(["--find-lr", "--steps", "22"])).ok().err;
+    assert!(told.contains("--find-lr: rates are tried before a run's first step"), "{told}");
     assert!(!place.path("plain/plots/lr.svg").exists());
 }
 

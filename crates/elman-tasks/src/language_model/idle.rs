@@ -3,6 +3,7 @@
 use super::material;
 use crate::optimisation;
 use crate::settings::Settings;
+use elman_core::cell::Width;
 
 /// A line for each of them.
 pub fn notes(settings: &Settings) -> Vec<String> {
@@ -30,6 +31,21 @@ pub fn notes(settings: &Settings) -> Vec<String> {
                 && material::path(settings, "valid").is_empty(),
             "--held-out is 0: nothing is scored",
         ),
+        (
+            "temporal-penalty",
+            settings.number("temporal-penalty") > 0.0 && settings.integer("seq-len") == 1,
+            "a window of one step has no change over time",
+        ),
+        (
+            "recompute",
+            settings.text("recompute").parse().is_ok_and(|steps: u64| steps >= settings.integer("seq-len")),
+            "a segment is as long as --seq-len, so that everything is kept",
+        ),
+        (
+            "output",
+            settings.integer("output") != settings.integer("hidden") && !has_output(settings.text("cell")),
+            "the cell has no width of its own for the output",
+        ),
     ];
     let cell = settings.text("cell");
     let begins = cell.starts_with("leaky:") && (cell.contains("tau=") || cell.contains("alpha="));
@@ -37,6 +53,11 @@ pub fn notes(settings: &Settings) -> Vec<String> {
         .then(|| format!("--init-range draws every parameter: where `{cell}` lets its units begin is lost"));
     let told = idle.into_iter().chain(optimisation::idle(settings)).filter(|(_, idle, _)| *idle);
     told.map(|(key, _, why)| optimisation::idle_note(key, why)).chain(lost).collect()
+}
+
+/// Whether the cell has a width of its own for the output; a wrong cell is told elsewhere.
+fn has_output(cell: &str) -> bool {
+    elman_run::cell::make(cell).is_ok_and(|cell| cell.spec().stages.iter().any(|stage| stage.width == Width::Output))
 }
 
 #[cfg(test)]
@@ -64,12 +85,17 @@ mod tests {
             (("schedule-steps", "10"), ("schedule", "cosine")),
             (("gamma", "0.3"), ("schedule", "step")),
             (("hold-epochs", "3"), ("schedule", "epochs")),
+            (("output", "3"), ("cell", "lstm-projected")),
+            (("recompute", "100"), ("seq-len", "101")),
         ] {
             let told = of(&[idle]);
             assert_eq!(told.len(), 1, "{told:?}");
             assert!(told[0].starts_with(&format!("--{} changes nothing here: ", idle.0)), "{told:?}");
             assert_eq!(of(&[idle, with]), [""; 0]);
         }
+        assert_eq!(of(&[("temporal-penalty", "1")]), [""; 0]);
+        assert_eq!(of(&[("temporal-penalty", "1"), ("seq-len", "1")]).len(), 1);
+        assert_eq!(of(&[("recompute", "10MB")]), [""; 0]);
         assert_eq!(of(&[("cell", "leaky:tau=5"), ("init-range", "0.1")]).len(), 1);
         assert_eq!(of(&[("clip-by", "value")]), [""; 0]);
         assert_eq!(of(&[("clip-by", "value"), ("clip", "off")]).len(), 1);

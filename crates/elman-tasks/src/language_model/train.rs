@@ -188,8 +188,12 @@ impl Learner for Reader {
         if self.verbose {
             self.show_vectors(run, &format!("after {first} steps"))?;
         }
-        if first == 0 && run.settings.text("find-lr") == "on" {
-            find_rate(run)?;
+        match (first, run.settings.text("find-lr")) {
+            (0, "on") => find_rate(run)?,
+            (_, "on") => {
+                run.observer.note("--find-lr: rates are tried before a run's first step; none is when it goes on")
+            }
+            _ => {}
         }
         Ok(())
     }
