@@ -70,14 +70,12 @@ fn steps_allocate_nothing_and_passes_no_array() {
                 engine.forward(&layer, &params, &seq, &mut ws, &mut out);
                 engine.backward(&layer, &params, &seq, &mut ws, &out.y, &problem.d_y, None, &mut gradients);
             };
-            // A thread makes room for itself when it first has work of a kind, which on a busy machine may be in a later pass.
-            let mut largest = 0;
-            // A pass's smallest array is a step's output: 8 rows of 70 numbers.
-            let is_steady = (0..50).any(|_| {
-                largest = counted(&mut pass).1;
-                largest < 2048
-            });
-            assert!(is_steady, "{}: {largest} bytes at once", entry.name);
+            pass();
+            pass();
+            // A pass's smallest array is a step's output: 8 rows of 70 numbers. A thread makes room for itself, once, when it first has work of a
+            // kind, which on a busy machine may be in a later pass: two threads, a few passes.
+            let largest: Vec<usize> = (0..20).map(|_| counted(&mut pass).1).filter(|&bytes| bytes >= 2048).collect();
+            assert!(largest.len() <= 4, "{}: at once {largest:?} bytes", entry.name);
         }
     }
 }
