@@ -336,18 +336,34 @@ fn threads<F: Element>() {
 fn any_number_of_threads_gives_the_same_bits() {
     threads::<f32>();
     threads::<f64>();
-    for (name, layer) in layers(3, 80, 48) {
-        for p in [Problem::<f32>::new(&layer, 20, 32, 1).states(), Problem::new(&layer, 20, 32, 2).states().reversed()]
-        {
-            let mut one = Fused::new(Isa::detect(), 1);
+    // Two threads divide the rows of these batches, and three the units.
+    for isa in Isa::available() {
+        many_rows::<f32>(isa, None);
+        many_rows::<f64>(isa, None);
+        kernels(isa).into_iter().for_each(|kernel| many_rows::<f32>(isa, Some(kernel)));
+    }
+}
+
+fn many_rows<F: Element>(isa: Isa, kernel: Option<Bf16Kernel>) {
+    let fused = |threads| match kernel {
+        None => Fused::new(isa, threads),
+        Some(kernel) => Fused::in_bf16(isa, threads, kernel),
+    };
+    for (name, layer) in layers(3, 48, 32) {
+        let p = |seed| Problem::<F>::new(&layer, 20, 32, seed).states();
+        for (case, p) in [
+            ("whole registers", p(1)),
+            ("reverse", p(2).reversed()),
+            ("masks", p(3).masked()),
+            ("tokens", p(4).tokens(7)),
+            ("more tokens than rows", p(5).tokens(700)),
+        ] {
+            let mut one = fused(1);
             let want = (p.forward(&mut one), p.backward(&mut one));
             for threads in [2, 3] {
-                let mut many = Fused::new(Isa::detect(), threads);
-                assert_eq!(
-                    (p.forward(&mut many), p.backward(&mut many)),
-                    want,
-                    "{name}: {threads} threads, whole registers"
-                );
+                let mut many = fused(threads);
+                let got = (p.forward(&mut many), p.backward(&mut many));
+                assert_eq!(got, want, "{name}, {isa}, {kernel:?}, {case}, {threads} threads");
             }
         }
     }

@@ -5,7 +5,7 @@
 //! gradients of weights, biases and input are taken from the whole chunk, while it is still in the cache. No sum is
 //! split over threads, so any number of threads gives the same bits.
 
-use super::hands::{Hands, next_register};
+use super::hands::{Hands, from_row, next_register};
 use super::input_gradients::InputRows;
 use super::memory::{Matrix, Shared, ask, pieces, read_row, write_row};
 use super::mixed::Right;
@@ -81,6 +81,10 @@ impl<F: Element> Run<'_, F> {
                         self.backward_stage(stage, step, chunk.start, thread, &mut hands, results.d_y);
                     }
                 }
+                if self.by_rows {
+                    // The weights' gradients take all rows.
+                    self.team.barrier();
+                }
                 self.recurrent_weights(chunk.clone(), first_chunk, thread, &mut hands);
                 let first = self.ws.rows.offset[chunk.start];
                 let rows = self.ws.rows.offset[chunk.end] - first;
@@ -104,21 +108,21 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// The thread's own units of the outputs that a chunk of steps looks at, from y, where they are not held.
+    /// The thread's own units or rows of the outputs that a chunk of steps looks at, from y, where they are not held.
     unsafe fn take_back(&self, chunk: &Range<usize>, thread: usize, y: &[F]) {
         let Outputs::Slots(_) = self.plan.outputs else { return };
         let (panels, value) = (self.plan.panels, self.plan.output);
         let width = self.plan.widths[value];
         for step in chunk.start.saturating_sub(1)..chunk.end {
             let to = self.ws.value(value, Some(step));
-            let (first, rows) = (self.ws.rows.offset[step], self.ws.rows.active[step]);
-            for (panel, block, vectors) in pieces(panels, self.own(width, thread)) {
+            let places = &self.ws.rows.place[self.ws.rows.offset[step]..];
+            for (panel, block, vectors) in pieces(panels, self.step_units(width, thread)) {
                 let shift = block * panels.lanes;
                 let start = panel * panels.width + shift;
                 let columns = (vectors * panels.lanes).min(width - start);
-                for (row, &place) in self.ws.rows.place[first..first + rows].iter().enumerate() {
-                    let from = &y[place * width + start..][..columns];
-                    // SAFETY: this thread's own blocks of the step's rows.
+                for row in self.step_rows(step, thread) {
+                    let from = &y[places[row] * width + start..][..columns];
+                    // SAFETY: this thread's own blocks or rows of the step.
                     unsafe { to.at(panel, row).add(shift).copy_from_nonoverlapping(from.as_ptr(), columns) };
                 }
             }
@@ -167,19 +171,25 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// Starts a step for all of the thread's own units.
+    /// Starts a step for all of the thread's own units or rows.
     unsafe fn begin_step(&self, step: usize, thread: usize, d_y: &[F]) {
         for (value, &width) in self.plan.widths.iter().enumerate() {
-            for piece in pieces(self.plan.panels, self.own(width, thread)) {
+            for piece in pieces(self.plan.panels, self.step_units(width, thread)) {
                 // SAFETY: the caller's promise.
-                unsafe { self.begin(value, step, piece, d_y) };
+                unsafe { self.begin(value, (step, self.step_rows(step, thread)), piece, d_y) };
             }
         }
     }
 
-    /// Starts a step for some of the thread's own units of a value: the output's gradient joins what came from the step after, of which
+    /// Starts a step for some units of a value in some rows: the output's gradient joins what came from the step after, of which
     /// nothing stays that has vanished; what goes to the step before is zero.
-    unsafe fn begin(&self, value: usize, step: usize, (panel, first, vectors): (usize, usize, usize), d_y: &[F]) {
+    unsafe fn begin(
+        &self,
+        value: usize,
+        (step, rows): (usize, Range<usize>),
+        (panel, first, vectors): (usize, usize, usize),
+        d_y: &[F],
+    ) {
         let (panels, width) = (self.plan.panels, self.plan.widths[value]);
         let carried = self.layer.values()[value].carried.is_some();
         let output = value == self.layer.output();
@@ -191,8 +201,8 @@ impl<F: Element> Run<'_, F> {
         let d_y = |step: usize, row: usize| {
             &d_y[self.ws.rows.place[self.ws.rows.offset[step] + row] * width + start..][..columns]
         };
-        for row in 0..self.ws.rows.active[step] {
-            // SAFETY: this thread's own blocks.
+        for row in rows {
+            // SAFETY: this thread's own blocks or rows.
             unsafe {
                 core::slice::from_raw_parts_mut(fresh.at(panel, row).add(shift), vectors * panels.lanes)
                     .fill(F::constant(0.0));
@@ -216,8 +226,7 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// One stage of one step: the equations' backward for the thread's own units, then the gradients of its own units of
-    /// each source.
+    /// One stage of one step: the equations' backward for the thread's own units or rows, then the gradients of those of each source.
     unsafe fn backward_stage(
         &self,
         stage: usize,
@@ -229,16 +238,16 @@ impl<F: Element> Run<'_, F> {
     ) {
         let (shape, panels) = (&self.plan.stages[stage], self.plan.panels);
         let resolved = &self.layer.stages()[stage];
-        let rows = self.ws.rows.active[step];
+        let rows = self.step_rows(step, thread);
         let gates = self.step_gates(stage, step, chunk);
         let g = &self.ws.gradients;
         let padded = panels.padded(shape.width);
-        for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+        for (group, first, vectors) in pieces(panels, self.step_units(shape.width, thread)) {
             if self.plan.one_width {
                 // Here, where the equations find it in the first cache.
                 for value in 0..self.plan.widths.len() {
-                    // SAFETY: this thread's own units.
-                    unsafe { self.begin(value, step, (group, first, vectors), d_y) };
+                    // SAFETY: this thread's own units or rows.
+                    unsafe { self.begin(value, (step, rows.clone()), (group, first, vectors), d_y) };
                 }
             }
             let shift = first * panels.lanes;
@@ -258,13 +267,16 @@ impl<F: Element> Run<'_, F> {
             if step > 0 {
                 let pre = self.ws.pre_at(stage, step - 1);
                 for panel in group * shape.gates..(group + 1) * shape.gates {
-                    (0..rows).for_each(|row| ask(pre.at(panel, row).wrapping_add(shift), vectors * panels.lanes));
+                    rows.clone().for_each(|row| ask(pre.at(panel, row).wrapping_add(shift), vectors * panels.lanes));
                 }
             }
+            for columns in [&mut hands.args, &mut hands.outs, &mut hands.d_args] {
+                from_row(columns, rows.start);
+            }
             for _ in 0..vectors {
-                // SAFETY: one column for each argument and result, `rows` rows of each.
+                // SAFETY: one column for each argument and result, the thread's rows of each.
                 unsafe {
-                    self.cell.backward(stage, self.plan.isa, &hands.args, &hands.outs, &hands.d_args, rows);
+                    self.cell.backward(stage, self.plan.isa, &hands.args, &hands.outs, &hands.d_args, rows.len());
                 }
                 for columns in [&mut hands.args, &mut hands.outs, &mut hands.d_args] {
                     next_register(columns, panels.lanes);
@@ -276,7 +288,7 @@ impl<F: Element> Run<'_, F> {
             unsafe { self.normalise_backward(stage, step, gates, thread) };
         }
         if self.plan.shared {
-            self.team.barrier();
+            self.step_barrier();
         }
         for (s, source) in shape.sources.iter().enumerate() {
             if source.place == Place::Input {
@@ -284,24 +296,24 @@ impl<F: Element> Run<'_, F> {
             }
             if self.plan.mask(stage, s).is_some() {
                 // Sources of another width divide the scratch otherwise among the threads: nobody still uses it.
-                self.team.barrier();
+                self.step_barrier();
             }
             let to = self.d_place(source.place, step);
             let mut same_left = false;
-            for (panel, first, vectors) in pieces(panels, self.own(source.width, thread)) {
+            for (panel, first, vectors) in pieces(panels, self.step_units(source.width, thread)) {
                 let shift = first * panels.lanes;
-                self.gate_segments(stage, s, gates, panel, shift, &mut hands.segments);
-                let out = to.at(panel, 0).wrapping_add(shift);
+                self.gate_segments(stage, s, gates.rows_from(rows.start), panel, shift, &mut hands.segments);
+                let out = to.at(panel, rows.start).wrapping_add(shift);
                 let mask = self.plan.mask(stage, s);
                 // A masked source's gradient passes through the mask on its way.
                 let (init, out) = match mask {
                     None => (Init::Rows { ptr: out.cast_const(), stride: panels.width }, out),
-                    Some(_) => (Init::Zero, self.scratch(self.plan.batch).at(panel, 0).wrapping_add(shift)),
+                    Some(_) => (Init::Zero, self.scratch(self.plan.batch).at(panel, rows.start).wrapping_add(shift)),
                 };
-                // SAFETY: operands are complete past the barrier; the result is this thread's own.
+                // SAFETY: operands are complete past the barrier, or this thread's own as the result is.
                 unsafe {
                     let product = Product {
-                        rows,
+                        rows: rows.len(),
                         panels: 1,
                         vectors,
                         width: panels.width,
@@ -317,7 +329,7 @@ impl<F: Element> Run<'_, F> {
                     };
                     self.backward_product(product, Right::Pairs);
                     if let Some(m) = mask {
-                        self.unmask(m, self.value(source.place, step), to, (panel, first, vectors), rows);
+                        self.unmask(m, self.value(source.place, step), to, (panel, first, vectors), rows.clone());
                     }
                 }
             }
@@ -374,13 +386,13 @@ impl<F: Element> Run<'_, F> {
         value: Matrix<F>,
         to: Matrix<F>,
         (panel, first, vectors): (usize, usize, usize),
-        rows: usize,
+        rows: Range<usize>,
     ) {
         let panels = self.plan.panels;
         let matrix = |ptr: *mut F| Matrix { ptr, rows: self.plan.batch, width: panels.width };
         let (mask, d_mask) = (matrix(self.ws.masks[m].ptr()), matrix(self.ws.gradients.masks[m].ptr()));
         let masked = self.scratch(self.plan.batch);
-        for row in 0..rows {
+        for row in rows {
             for c in first * panels.lanes..(first + vectors) * panels.lanes {
                 // SAFETY: inside the panel's row, which is this thread's.
                 unsafe {
@@ -453,7 +465,8 @@ pub(super) fn backward<F: Element>(
     }
     let cell = F::pointwise(&**layer.cell());
     // Backward only reads them.
-    let run = Run { team, layer, cell, params, seq, ws, plan, y: Shared(y.as_ptr().cast_mut()) };
+    let by_rows = ws.by_rows(team.threads());
+    let run = Run { team, layer, cell, params, seq, ws, plan, by_rows, y: Shared(y.as_ptr().cast_mut()) };
     let results = Results { y, d_y, d_input: Shared(out.input.as_mut_ptr()) };
     if ws.rows.count() > 0 {
         // SAFETY: everything is prepared.

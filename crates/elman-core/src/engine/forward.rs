@@ -1,7 +1,7 @@
 //! Forward over time.
 
 use super::compressed::WeightFormat;
-use super::hands::{Hands, next_register};
+use super::hands::{Hands, from_row, next_register};
 use super::memory::{Matrix, Shared, pieces, read_row, write_row};
 use super::product::{Init, Product, Segment, Soon};
 use super::run::Run;
@@ -27,11 +27,8 @@ impl<F: Element> Run<'_, F> {
             self.pack(thread);
             for chunk in &self.plan.forward_chunks {
                 if !matches!(self.plan.path, InputPath::Table { .. }) {
-                    let first = self.ws.rows.offset[chunk.start];
-                    let rows = self.ws.rows.offset[chunk.end] - first;
                     for stage in (0..self.plan.stages.len()).filter(|&stage| !self.plan.direct[stage]) {
-                        let x = self.x_from(stage, first);
-                        self.input_product(stage, (x, rows), self.ahead(stage), thread);
+                        self.input_of_chunk(stage, chunk, thread);
                     }
                 }
                 for step in chunk.clone() {
@@ -41,11 +38,29 @@ impl<F: Element> Run<'_, F> {
                             self.put_out(step, thread);
                         }
                         if self.plan.shared {
-                            self.team.barrier();
+                            self.step_barrier();
                         }
                     }
                 }
             }
+        }
+    }
+
+    /// The input product of a chunk of steps: of all its rows together, or of the thread's own, which are a stretch of each step.
+    unsafe fn input_of_chunk(&self, stage: usize, chunk: &Range<usize>, thread: usize) {
+        let first = self.ws.rows.offset[chunk.start];
+        let units = self.step_units(self.plan.stages[stage].width, thread);
+        let product = |rows: Range<usize>| {
+            let x = (self.x_from(stage, first + rows.start), rows.len());
+            // SAFETY: the caller's promise.
+            unsafe { self.input_product(stage, x, self.ahead(stage).rows_from(rows.start), units.clone()) };
+        };
+        if !self.by_rows {
+            return product(0..self.ws.rows.offset[chunk.end] - first);
+        }
+        for step in chunk.clone() {
+            let (from, rows) = (self.ws.rows.offset[step] - first, self.step_rows(step, thread));
+            product(from + rows.start..from + rows.end);
         }
     }
 
@@ -64,7 +79,11 @@ impl<F: Element> Run<'_, F> {
                 for stage in 0..self.plan.stages.len() {
                     let ptr = self.ws.tables[stage].ptr();
                     let tables = Matrix { ptr, rows: vocabulary, width: self.plan.panels.width };
-                    self.input_product(stage, (self.x(None), vocabulary), tables, thread);
+                    let units = self.own(self.plan.stages[stage].width, thread);
+                    self.input_product(stage, (self.x(None), vocabulary), tables, units);
+                }
+                if self.by_rows {
+                    self.team.barrier();
                 }
             }
         }
@@ -83,7 +102,8 @@ impl<F: Element> Run<'_, F> {
             for stage in 0..self.plan.stages.len() {
                 if !table && !self.plan.direct[stage] {
                     let x = (self.x(None), self.plan.batch);
-                    self.input_product(stage, x, self.ahead(stage), thread);
+                    let units = self.own(self.plan.stages[stage].width, thread);
+                    self.input_product(stage, x, self.ahead(stage), units);
                 }
                 self.stage(stage, 0, 0, thread, hands, flip);
                 if self.writes_output(stage) {
@@ -101,16 +121,16 @@ impl<F: Element> Run<'_, F> {
         Matrix { ptr: self.ws.ahead[stage].ptr(), rows: self.plan.forward_rows, width: self.plan.panels.width }
     }
 
-    /// Bias plus input product of a stage for `rows` rows, into [group, gate that has the input].
-    unsafe fn input_product(&self, stage: usize, (x, rows): (*const F, usize), out: Matrix<F>, thread: usize) {
+    /// Bias plus input product of a stage for `rows` rows and some blocks of units, into [group, gate that has the input].
+    unsafe fn input_product(&self, stage: usize, (x, rows): (*const F, usize), out: Matrix<F>, units: Range<usize>) {
         let (mut soon, mut same_left) = (Soon::NOTHING, false);
-        for piece in pieces(self.plan.panels, self.own(self.plan.stages[stage].width, thread)) {
+        for piece in pieces(self.plan.panels, units) {
             // SAFETY: the caller's promise.
             unsafe { self.input_piece(stage, (x, rows), out, piece, &mut soon, &mut same_left) };
         }
     }
 
-    /// The same for some of the thread's own units. The first of the products asks for what is read `soon`.
+    /// The same for some of its units. The first of the products asks for what is read `soon`.
     unsafe fn input_piece(
         &self,
         stage: usize,
@@ -155,7 +175,7 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// One stage of one step: products, then the equations, for the thread's own units.
+    /// One stage of one step: products, then the equations, for the thread's own units or rows.
     ///
     /// `flip` takes the weights from the last to the first: where they are a little larger than a cache, every other step
     /// then finds most of them there. It does not change the order of any sum.
@@ -172,50 +192,53 @@ impl<F: Element> Run<'_, F> {
         unsafe {
             if self.plan.masks.iter().any(|m| m.0 == stage && m.2 != Place::Input) {
                 self.mask_sources(stage, step, thread);
-                self.team.barrier();
+                self.step_barrier();
             }
         }
         let shape = &self.plan.stages[stage];
         let direct = self.plan.direct[stage];
-        let (row, rows) = (self.ws.rows.offset[step], self.ws.rows.active[step]);
-        let next = self.ws.rows.active.get(step + 1).map_or(0, |rows| rows * self.layer.sizes().input);
-        let mut soon = Soon::new(self.x_from(stage, row + rows), if direct { next } else { 0 });
-        let mut own = pieces(self.plan.panels, self.own(shape.width, thread));
+        let rows = self.step_rows(step, thread);
+        let row = self.ws.rows.offset[step] + rows.start;
+        let next = if direct && step + 1 < self.ws.rows.count() { self.step_rows(step + 1, thread).len() } else { 0 };
+        let next_row = self.ws.rows.offset[step + 1] + rows.start;
+        let mut soon = Soon::new(self.x_from(stage, next_row), next * self.layer.sizes().input);
+        let mut own = pieces(self.plan.panels, self.step_units(shape.width, thread));
         hands.same_left = false;
         while let Some(piece) = if flip { own.next_back() } else { own.next() } {
             if direct {
-                let (x, out) = ((self.x_from(stage, row), rows), self.ws.pre_at(stage, step));
+                let x = (self.x_from(stage, row), rows.len());
+                let out = self.ws.pre_at(stage, step).rows_from(rows.start);
                 // SAFETY: the units are this thread's.
                 unsafe { self.input_piece(stage, x, out, piece, &mut soon, &mut hands.same_left) };
             }
             for run in shape.runs.iter().filter(|_| !direct) {
                 // SAFETY: sources are complete past the last barrier; the units are this thread's.
-                unsafe { self.gates(stage, step, chunk_start, run, piece, hands) };
+                unsafe { self.gates(stage, (step, rows.clone()), chunk_start, run, piece, hands) };
                 // Runs have sources of their own.
                 hands.same_left = shape.runs.len() == 1;
             }
             if shape.norms.is_empty() {
                 // SAFETY: as above.
-                unsafe { self.equations(stage, step, piece, hands) };
+                unsafe { self.equations(stage, (step, rows.clone()), piece, hands) };
             }
         }
         if !shape.norms.is_empty() {
-            self.team.barrier();
+            self.step_barrier();
             // SAFETY: all units of a row are there past the barrier; rows are divided among the threads.
             unsafe { self.normalise(stage, step, thread) };
-            self.team.barrier();
-            for piece in pieces(self.plan.panels, self.own(shape.width, thread)) {
+            self.step_barrier();
+            for piece in pieces(self.plan.panels, self.step_units(shape.width, thread)) {
                 // SAFETY: as above.
-                unsafe { self.equations(stage, step, piece, hands) };
+                unsafe { self.equations(stage, (step, rows.clone()), piece, hands) };
             }
         }
     }
 
-    /// Pre-activations of a run of gates: bias and input product from ahead, plus the products with the other sources.
+    /// Pre-activations of a run of gates for some rows: bias and input product from ahead, plus the products with the other sources.
     unsafe fn gates(
         &self,
         stage: usize,
-        step: usize,
+        (step, rows): (usize, Range<usize>),
         chunk_start: usize,
         run: &Range<usize>,
         (group, first, vectors): (usize, usize, usize),
@@ -227,9 +250,9 @@ impl<F: Element> Run<'_, F> {
         let panel = group * shape.gates + run.start;
         let bias = packed.bias.ptr().wrapping_add(panel * panels.width + shift);
         let pre = self.ws.pre_at(stage, step);
-        let out = pre.at(panel, 0).wrapping_add(shift);
+        let out = pre.at(panel, rows.start).wrapping_add(shift);
         let mut product = Product {
-            rows: pre.rows,
+            rows: rows.len(),
             panels: run.len(),
             vectors,
             width: panels.width,
@@ -247,14 +270,14 @@ impl<F: Element> Run<'_, F> {
         let input = shape.sources.iter().find(|source| source.place == Place::Input);
         if let Some((source, k)) = input.and_then(|source| Some((source, of_run(source)?))) {
             (product.init, product.init_next) =
-                self.input_ahead(stage, step, chunk_start, group * source.gates.len() + k, shift);
+                self.input_ahead(stage, (step, rows.clone()), chunk_start, group * source.gates.len() + k, shift);
         }
         hands.segments.clear();
         for (s, source) in shape.sources.iter().enumerate().filter(|(_, source)| source.place != Place::Input) {
             let Some(k) = of_run(source) else { continue };
             let a = self.source(stage, s, step);
             hands.segments.extend((0..panels.count(source.width)).map(|p| Segment {
-                a: a.at(p, 0).cast_const(),
+                a: a.at(p, rows.start).cast_const(),
                 row: panels.width,
                 column: 1,
                 b: packed.stored(shape, panels, s, group, k, (p * panels.width, shift)),
@@ -282,7 +305,7 @@ impl<F: Element> Run<'_, F> {
     fn input_ahead(
         &self,
         stage: usize,
-        step: usize,
+        (step, rows): (usize, Range<usize>),
         chunk_start: usize,
         panel: usize,
         shift: usize,
@@ -291,12 +314,12 @@ impl<F: Element> Run<'_, F> {
         match self.plan.path {
             InputPath::Table { vocabulary } => {
                 let table = Matrix { ptr: self.ws.tables[stage].ptr(), rows: vocabulary, width };
-                let ids = &self.ws.ids[offset..offset + self.ws.rows.active[step]];
+                let ids = &self.ws.ids[offset + rows.start..offset + rows.end];
                 let table = table.at(panel, 0).wrapping_add(shift).cast_const();
                 (Init::Gather { table, stride: width, ids }, vocabulary * width)
             }
             _ => {
-                let row = offset - self.ws.rows.offset[chunk_start];
+                let row = offset - self.ws.rows.offset[chunk_start] + rows.start;
                 let ahead = self.ahead(stage);
                 let ptr = ahead.at(panel, row).wrapping_add(shift).cast_const();
                 (Init::Rows { ptr, stride: width }, ahead.rows * width)
@@ -304,11 +327,11 @@ impl<F: Element> Run<'_, F> {
         }
     }
 
-    /// The equations of a stage for some of the thread's own units.
+    /// The equations of a stage for some units and rows.
     unsafe fn equations(
         &self,
         stage: usize,
-        step: usize,
+        (step, rows): (usize, Range<usize>),
         (group, first, vectors): (usize, usize, usize),
         hands: &mut Hands<F>,
     ) {
@@ -317,15 +340,17 @@ impl<F: Element> Run<'_, F> {
         hands.outs.clear();
         let writes = self.layer.stages()[stage].writes.iter();
         hands.outs.extend(writes.map(|&v| self.column(Place::Now(v), step, group, first * panels.lanes)));
+        from_row(&mut hands.args, rows.start);
+        from_row(&mut hands.outs, rows.start);
         for _ in 0..vectors {
-            // SAFETY: one column for each argument and result, the step's rows of each.
-            unsafe { self.cell.forward(stage, self.plan.isa, &hands.args, &hands.outs, self.ws.rows.active[step]) };
+            // SAFETY: one column for each argument and result, the thread's rows of each.
+            unsafe { self.cell.forward(stage, self.plan.isa, &hands.args, &hands.outs, rows.len()) };
             next_register(&mut hands.args, panels.lanes);
             next_register(&mut hands.outs, panels.lanes);
         }
     }
 
-    /// Multiplies the masked sources of a stage by their masks, for the thread's own units.
+    /// Multiplies the masked sources of a stage by their masks, for the thread's own units or rows.
     unsafe fn mask_sources(&self, stage: usize, step: usize, thread: usize) {
         let panels = self.plan.panels;
         for (m, &(_, _, place)) in self.plan.masks.iter().enumerate().filter(|(_, m)| m.0 == stage) {
@@ -336,8 +361,8 @@ impl<F: Element> Run<'_, F> {
             let from = self.value(place, step);
             let mask = Matrix { ptr: self.ws.masks[m].ptr(), rows: self.plan.batch, width: panels.width };
             let to = self.ws.packed_at(&self.ws.masked[m], panels.padded(width), step);
-            for (panel, first, vectors) in pieces(panels, self.own(width, thread)) {
-                for row in 0..self.ws.rows.active[step] {
+            for (panel, first, vectors) in pieces(panels, self.step_units(width, thread)) {
+                for row in self.step_rows(step, thread) {
                     for c in first * panels.lanes..(first + vectors) * panels.lanes {
                         // SAFETY: inside the panel's row.
                         unsafe {
@@ -374,15 +399,15 @@ impl<F: Element> Run<'_, F> {
         self.layer.stages()[stage].writes.contains(&self.layer.output())
     }
 
-    /// Copies the thread's own units of the output at a step to the caller's (T, B, P).
+    /// Copies the thread's own units or rows of the output at a step to the caller's (T, B, P).
     unsafe fn put_out(&self, step: usize, thread: usize) {
         let panels = self.plan.panels;
         let width = self.layer.output_width();
         let from = self.ws.value(self.layer.output(), Some(step));
-        for (panel, first, vectors) in pieces(panels, self.own(width, thread)) {
+        for (panel, first, vectors) in pieces(panels, self.step_units(width, thread)) {
             let start = panel * panels.width + first * panels.lanes;
             let columns = (vectors * panels.lanes).min(width - start);
-            for row in 0..self.ws.rows.active[step] {
+            for row in self.step_rows(step, thread) {
                 let place = self.ws.rows.place[self.ws.rows.offset[step] + row];
                 // SAFETY: y holds (T, B, P), and `place` is t * B + b.
                 unsafe {
@@ -415,7 +440,8 @@ pub(super) fn forward<F: Element>(
     }
     let plan = ws.plan.as_ref().expect("prepared above");
     let cell = F::pointwise(&**layer.cell());
-    let run = Run { team, layer, cell, params, seq, ws, plan, y: Shared(out.y.as_mut_ptr()) };
+    let by_rows = ws.by_rows(team.threads());
+    let run = Run { team, layer, cell, params, seq, ws, plan, by_rows, y: Shared(out.y.as_mut_ptr()) };
     // SAFETY: the workspace is prepared, and y has the output's size.
     team.run(&|thread| unsafe { run.forward(thread) });
 

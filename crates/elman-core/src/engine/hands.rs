@@ -31,6 +31,11 @@ impl<F> Default for Hands<F> {
     }
 }
 
+/// Lets columns begin at a row.
+pub(super) fn from_row<F>(columns: &mut [Column<F>], row: usize) {
+    columns.iter_mut().for_each(|column| column.ptr = column.ptr.wrapping_add(row * column.stride));
+}
+
 /// Moves columns on by a register.
 pub(super) fn next_register<F>(columns: &mut [Column<F>], lanes: usize) {
     columns.iter_mut().for_each(|column| column.ptr = column.ptr.wrapping_add(lanes));

@@ -143,24 +143,33 @@ impl<F: Element> Run<'_, F> {
             let Some(s) = self.plan.input_source(stage) else { continue };
             let of_source = &shape.sources[s].gates;
             let right = if converts { Right::Pairs } else { Right::Numbers };
-            self.deal(shape.width, of_source.len(), thread, hands, |k, (group, first, vectors), hands| {
-                let (shift, units) = (first * panels.lanes, vectors * panels.lanes);
-                let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
-                for panel in 0..panels.count(input) {
+            // By columns a thread reads no columns of x but those that it has put into panels itself; the gate gradients of others it reads for the
+            // input's gradient anyway. In mixed precision each piece of columns would convert the gate gradients again.
+            let by_columns = !converts && input >= shape.width;
+            let (own, whole) = if by_columns { (input, shape.width) } else { (shape.width, input) };
+            self.deal(own, of_source.len(), thread, hands, |k, piece, hands| {
+                for (n, other) in pieces(panels, 0..panels.blocks(whole)).enumerate() {
+                    let (units, columns) = if by_columns { (other, piece) } else { (piece, other) };
+                    let ((group, unit, unit_vectors), (panel, column, vectors)) = (units, columns);
+                    let (unit, column) = (unit * panels.lanes, column * panels.lanes);
+                    let b = match converts {
+                        true => pairs.wrapping_add(panel * all_pairs * panels.width + column).cast::<F>(),
+                        false => x_panels.at(panel, 0).wrapping_add(column),
+                    };
                     hands.segments.clear();
                     hands.segments.push(Segment {
-                        a: d_gates.at(group * shape.gates + of_source[k].0, 0).wrapping_add(shift).cast_const(),
+                        a: d_gates.at(group * shape.gates + of_source[k].0, 0).wrapping_add(unit).cast_const(),
                         row: 1,
                         column: panels.width,
-                        b: match converts {
-                            true => pairs.wrapping_add(panel * all_pairs * panels.width).cast::<F>().cast_const(),
-                            false => x_panels.at(panel, 0).cast_const(),
-                        },
+                        b: b.cast_const(),
                         depth: gates.rows,
                         next: 0,
                     });
+                    let out = self.ws.gradients.stages[stage].weight(shape, panels, s, group, k);
+                    let out = out.at(panel, unit).wrapping_add(column);
+                    let (size, same_left) = ((unit_vectors * panels.lanes, vectors), n > 0 && !by_columns);
                     // SAFETY: operands are complete past the barrier; nobody else has this piece.
-                    unsafe { self.weight_product(hands, out.at(panel, shift), units, input, panel, right, fresh) };
+                    unsafe { self.weight_product(&hands.segments, out, size, right, same_left, fresh) };
                 }
             });
         }

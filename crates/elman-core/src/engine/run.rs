@@ -23,6 +23,8 @@ pub(super) struct Run<'a, F> {
     pub seq: &'a Sequence<'a, F>,
     pub ws: &'a Workspace<F>,
     pub plan: &'a Plan,
+    /// Whether the threads divide the rows of a step, and not its units ([`Workspace::by_rows`]).
+    pub by_rows: bool,
     /// The outputs (T, B, P), which forward writes and backward reads.
     pub y: Shared<F>,
 }
@@ -31,6 +33,24 @@ impl<F: Element> Run<'_, F> {
     /// The thread's blocks of units in a width.
     pub fn own(&self, width: usize, thread: usize) -> Range<usize> {
         share(self.plan.panels.blocks(width), self.team.threads(), thread)
+    }
+
+    /// The thread's blocks of units of a width in a step.
+    pub fn step_units(&self, width: usize, thread: usize) -> Range<usize> {
+        if self.by_rows { 0..self.plan.panels.blocks(width) } else { self.own(width, thread) }
+    }
+
+    /// The thread's rows of a step.
+    pub fn step_rows(&self, step: usize, thread: usize) -> Range<usize> {
+        let rows = self.ws.rows.active[step];
+        if self.by_rows { share(rows, self.team.threads(), thread) } else { 0..rows }
+    }
+
+    /// Waits for the other threads where a step goes on with what they wrote: not where each has rows of its own.
+    pub fn step_barrier(&self) {
+        if !self.by_rows {
+            self.team.barrier();
+        }
     }
 
     /// Rows of the input for the products, with the mask's factor if there is one.

@@ -97,7 +97,7 @@ impl<F: Element> Stepper<F> {
         };
         let cell = F::pointwise(&**layer.cell());
         let y = Shared(core::ptr::null_mut());
-        let run = Run { team: &engine.team, layer, cell, params, seq: &seq, ws: &ws, plan, y };
+        let run = Run { team: &engine.team, layer, cell, params, seq: &seq, ws: &ws, plan, by_rows: false, y };
         // SAFETY: the workspace is prepared for this layer.
         engine.team.run(&|thread| unsafe { run.pack(thread) });
         // The input weights are in the table by now.
@@ -153,7 +153,7 @@ impl<F: Element> Stepper<F> {
         let plan = self.ws.plan.as_ref().expect("prepared when made");
         let cell = F::pointwise(&**self.layer.cell());
         let (team, y) = (&self.engine.team, Shared(self.y.as_mut_ptr()));
-        let run = Run { team, layer: &self.layer, cell, params: &[], seq: &seq, ws: &self.ws, plan, y };
+        let run = Run { team, layer: &self.layer, cell, params: &[], seq: &seq, ws: &self.ws, plan, by_rows: false, y };
         let hands = &self.hands;
         let flip = self.flip;
         self.engine.team.run(&|thread| {

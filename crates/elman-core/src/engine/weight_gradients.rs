@@ -52,8 +52,9 @@ impl<F: Element> Run<'_, F> {
                             }
                         }));
                         let out = out.at(panel, shift);
+                        let size = (units, panels.blocks(panels.depth(source.width, panel)));
                         // SAFETY: gate gradients and sources are complete; nobody else has this piece.
-                        unsafe { self.weight_product(hands, out, units, source.width, panel, right, fresh) };
+                        unsafe { self.weight_product(&hands.segments, out, size, right, panel > 0, fresh) };
                     }
                 });
             }
@@ -93,16 +94,14 @@ impl<F: Element> Run<'_, F> {
         Some((pairs, all))
     }
 
-    /// `out (units, panel) = or += Σ segments`, where panels that follow the first have the same A, and B is stored as `right` says.
-    #[expect(clippy::too_many_arguments, reason = "what is multiplied, and where it goes")]
+    /// `out (units, vectors) = or += Σ segments`, where B is stored as `right` says, and A is that of the product before if `same_left`.
     pub unsafe fn weight_product(
         &self,
-        hands: &Hands<F>,
+        segments: &[Segment<F>],
         out: *mut F,
-        units: usize,
-        width: usize,
-        panel: usize,
+        (units, vectors): (usize, usize),
         right: Right,
+        same_left: bool,
         fresh: bool,
     ) {
         let panels = self.plan.panels;
@@ -111,17 +110,17 @@ impl<F: Element> Run<'_, F> {
             let product = Product {
                 rows: units,
                 panels: 1,
-                vectors: panels.blocks(panels.depth(width, panel)),
+                vectors,
                 width: panels.width,
                 init: if fresh { Init::Zero } else { Init::Rows { ptr: out, stride: panels.width } },
                 init_next: 0,
-                segments: &hands.segments,
+                segments,
                 out,
                 out_stride: panels.width,
                 out_next: 0,
                 scales: core::ptr::null(),
                 soon: Soon::NOTHING,
-                same_left: panel > 0,
+                same_left,
             };
             self.backward_product(product, right);
         }
