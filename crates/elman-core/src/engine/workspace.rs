@@ -19,10 +19,9 @@ const ENOUGH: usize = 24;
 /// Rows of gate gradients that are kept before the weight gradients are taken: they stay in the second cache.
 pub(super) const BEHIND: usize = 512;
 
-/// Rows of a step that a thread takes at least, where the threads divide the rows.
-const ROWS_EACH: usize = 12;
-/// Bytes of weights that stay in a core's second cache beside what a step reads and writes.
-const FEW_WEIGHTS: usize = 3 << 18;
+/// Up to so many bytes of weights, the rows of a step that a thread takes at least where the threads divide the rows: few where the weights stay in a
+/// core's second cache, and enough to pay for reading them where they come from the third.
+const ROWS_EACH: [(usize, usize); 2] = [(1 << 20, 4), (1 << 23, 10)];
 
 /// Memory of one layer's run, owned by the caller and reused: no array is allocated once it has seen the largest batch, only short lists of a
 /// pass's plan (`tests/allocations.rs`).
@@ -362,8 +361,7 @@ impl<F: Element> Workspace<F> {
 
     /// Whether each of so many threads takes rows of its own through all units of a step, and not units of its own through all rows.
     ///
-    /// Then it need not wait for the others in a step, where it would have to; but it goes through all weights for fewer rows, which pays while they
-    /// stay in its second cache. Gradients by parameters of single units and of normalisers are summed over rows in the step
+    /// Then it need not wait for the others in a step, where it would have to; but it goes through all weights for fewer rows ([`ROWS_EACH`]). Gradients by parameters of single units and of normalisers are summed over rows in the step
     /// itself, and no sum is divided: then it is units, in forward too, since backward finds in its cache what forward left there.
     pub(super) fn by_rows(&self, threads: usize) -> bool {
         let Some(plan) = &self.plan else { return false };
@@ -374,9 +372,11 @@ impl<F: Element> Workspace<F> {
         };
         // All rows go through all steps, so that each stays with its thread.
         let whole = self.rows.total() == plan.steps * plan.batch;
-        let few = || plan.stages.iter().map(weights).sum::<usize>() <= FEW_WEIGHTS;
         let waits = threads > 1 && plan.shared && !plan.stages.iter().any(sums);
-        waits && whole && plan.batch / threads >= ROWS_EACH && few()
+        let bytes = plan.stages.iter().map(weights).sum::<usize>();
+        let enough =
+            ROWS_EACH.iter().find(|(most, _)| bytes <= *most).is_some_and(|(_, rows)| plan.batch / threads >= *rows);
+        waits && whole && enough
     }
 
     /// Whether the last forward run was of this layer and of a sequence of this shape.
