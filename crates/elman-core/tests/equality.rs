@@ -336,20 +336,23 @@ fn threads<F: Element>() {
 fn any_number_of_threads_gives_the_same_bits() {
     threads::<f32>();
     threads::<f64>();
-    // Two threads divide the rows of these batches, and three the units.
     for isa in Isa::available() {
-        many_rows::<f32>(isa, None);
-        many_rows::<f64>(isa, None);
-        kernels(isa).into_iter().for_each(|kernel| many_rows::<f32>(isa, Some(kernel)));
+        many_rows::<f32>(isa, None, 3);
+        many_rows::<f64>(isa, None, 3);
+        kernels(isa).into_iter().for_each(|kernel| many_rows::<f32>(isa, Some(kernel), 3));
     }
+    // Weight gradients of an input that is wider than the units, of several panels, the last not full.
+    many_rows::<f32>(Isa::detect(), None, 83);
 }
 
-fn many_rows<F: Element>(isa: Isa, kernel: Option<Bf16Kernel>) {
+/// Batches whose rows are divided among the threads where the cell allows it, but for the last case, of which the units are; over several chunks.
+fn many_rows<F: Element>(isa: Isa, kernel: Option<Bf16Kernel>, input: usize) {
     let fused = |threads| match kernel {
         None => Fused::new(isa, threads),
         Some(kernel) => Fused::in_bf16(isa, threads, kernel),
     };
-    for (name, layer) in layers(3, 48, 32) {
+    let uneven: Vec<usize> = (0..32).map(|row| if row == 5 { 11 } else { 20 }).collect();
+    for (name, layer) in layers(input, 48, 32) {
         let p = |seed| Problem::<F>::new(&layer, 20, 32, seed).states();
         for (case, p) in [
             ("whole registers", p(1)),
@@ -357,6 +360,7 @@ fn many_rows<F: Element>(isa: Isa, kernel: Option<Bf16Kernel>) {
             ("masks", p(3).masked()),
             ("tokens", p(4).tokens(7)),
             ("more tokens than rows", p(5).tokens(700)),
+            ("lengths", p(6).lengths(&uneven)),
         ] {
             let mut one = fused(1);
             let want = (p.forward(&mut one), p.backward(&mut one));

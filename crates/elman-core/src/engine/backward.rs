@@ -59,6 +59,36 @@ impl<F: Element> Run<'_, F> {
         Matrix { ptr: buffers[stage].ptr(), rows: gates.storage, width: self.plan.panels.width }
     }
 
+    /// Gradients by a parameter of the units of a stage, of each row by itself.
+    fn d_units(&self, stage: usize, parameter: usize) -> Matrix<F> {
+        let (panels, rows) = (self.plan.panels, self.plan.batch);
+        let first = parameter * panels.padded(self.plan.stages[stage].width) * rows;
+        Matrix { ptr: self.ws.gradients.units[stage].ptr().wrapping_add(first), rows, width: panels.width }
+    }
+
+    /// Sums the gradients by the units' parameters over the rows, for the thread's own units.
+    unsafe fn sum_units(&self, thread: usize) {
+        let panels = self.plan.panels;
+        for (stage, shape) in self.plan.stages.iter().enumerate() {
+            let sums = self.ws.gradients.stages[stage].units.ptr();
+            for (group, first, vectors) in pieces(panels, self.own(shape.width, thread)) {
+                let (shift, units) = (first * panels.lanes, vectors * panels.lanes);
+                for parameter in 0..shape.units.len() {
+                    let to = sums.wrapping_add(parameter * panels.padded(shape.width) + group * panels.width + shift);
+                    for row in 0..self.plan.batch {
+                        let from = self.d_units(stage, parameter).at(group, row).wrapping_add(shift);
+                        // SAFETY: complete past the last chunk's barrier; this thread's own units.
+                        unsafe {
+                            let to = core::slice::from_raw_parts_mut(to, units);
+                            let from = core::slice::from_raw_parts(from.cast_const(), units);
+                            to.iter_mut().zip(from).for_each(|(t, &f)| *t = *t + f);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// The work of one thread.
     unsafe fn backward(&self, thread: usize, results: &Results<F>) {
         let threads = self.team.threads();
@@ -100,6 +130,7 @@ impl<F: Element> Run<'_, F> {
                 // The next chunk overwrites the gate gradients.
                 self.team.barrier();
             }
+            self.sum_units(thread);
             if let InputPath::Table { vocabulary } = self.plan.path {
                 let gates = GateRows { rows: vocabulary, storage: vocabulary, table: true };
                 let rows = InputRows { gates, first: 0, fresh: true };
@@ -152,6 +183,9 @@ impl<F: Element> Run<'_, F> {
                     if let InputPath::Table { vocabulary } = self.plan.path {
                         fill(matrix(g.tables[stage].ptr(), vocabulary), panel, first, vectors, vocabulary);
                     }
+                }
+                for parameter in 0..shape.units.len() {
+                    fill(self.d_units(stage, parameter), group, first, vectors, self.plan.batch);
                 }
                 let sums = &g.stages[stage];
                 let norms = shape.norms.len();
@@ -259,10 +293,7 @@ impl<F: Element> Run<'_, F> {
             hands.d_args.clear();
             hands.d_args.extend((0..shape.gates).map(|gate| column(gates, group * shape.gates + gate)));
             hands.d_args.extend(resolved.reads.iter().map(|&p| column(self.d_place(p, step), group)));
-            hands.d_args.extend((0..resolved.units).map(|unit| {
-                let ptr = g.stages[stage].units.ptr();
-                Column { ptr: ptr.wrapping_add(unit * padded + group * panels.width + shift), stride: 0 }
-            }));
+            hands.d_args.extend((0..resolved.units).map(|parameter| column(self.d_units(stage, parameter), group)));
             hands.d_args.extend(self.feeds(stage).map(|f| column(self.ws.packed_at(&g.feeds[f], padded, step), group)));
             if step > 0 {
                 let pre = self.ws.pre_at(stage, step - 1);

@@ -223,11 +223,11 @@ impl<F: Element> Run<'_, F> {
             }
         }
         if !shape.norms.is_empty() {
-            self.step_barrier();
+            self.team.barrier();
             // SAFETY: all units of a row are there past the barrier; rows are divided among the threads.
             unsafe { self.normalise(stage, step, thread) };
-            self.step_barrier();
-            for piece in pieces(self.plan.panels, self.step_units(shape.width, thread)) {
+            self.team.barrier();
+            for piece in pieces(self.plan.panels, self.own(shape.width, thread)) {
                 // SAFETY: as above.
                 unsafe { self.equations(stage, (step, rows.clone()), piece, hands) };
             }

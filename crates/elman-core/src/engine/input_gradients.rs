@@ -143,8 +143,8 @@ impl<F: Element> Run<'_, F> {
             let Some(s) = self.plan.input_source(stage) else { continue };
             let of_source = &shape.sources[s].gates;
             let right = if converts { Right::Pairs } else { Right::Numbers };
-            // By columns a thread reads no columns of x but those that it has put into panels itself; the gate gradients of others it reads for the
-            // input's gradient anyway. In mixed precision each piece of columns would convert the gate gradients again.
+            // By columns a thread mostly reads those of x that it has put into panels itself; the gate gradients of others it reads for the input's
+            // gradient anyway. In mixed precision each piece of columns would convert the gate gradients again.
             let by_columns = !converts && input >= shape.width;
             let (own, whole) = if by_columns { (input, shape.width) } else { (shape.width, input) };
             self.deal(own, of_source.len(), thread, hands, |k, piece, hands| {

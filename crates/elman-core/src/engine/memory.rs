@@ -20,7 +20,7 @@ pub(super) struct Buffer<F> {
 }
 
 // SAFETY: the buffer owns its memory like a `Vec<F>`; who writes what through `ptr` is the engine's business, which
-// gives every thread its own columns between barriers.
+// gives every thread its own columns or rows between barriers.
 unsafe impl<F: Send> Send for Buffer<F> {}
 // SAFETY: as above.
 unsafe impl<F: Sync> Sync for Buffer<F> {}

@@ -212,6 +212,7 @@ impl<'a, F: Element> Estimate<'a, F> {
             for _ in 0..2 {
                 room(&[stage.panels() * w, norms * padded, norms * padded, stage.units.len() * padded]);
             }
+            room(&[stage.units.len() * padded * batch]);
             room(&[stage.panels() * rows * w, stage.groups * norms * rows * w, norms * rows]);
             room(&[stage.panels() * behind * w, stage.panels() * table * w]);
         }
@@ -312,12 +313,12 @@ fn stage_bytes<F>(stage: &PackedStage<F>) -> usize {
 }
 
 fn gradient_bytes<F>(space: &GradientSpace<F>) -> usize {
-    let GradientSpace { stages, values, gates, tables, x, pairs, scratch, masks, feeds } = space;
+    let GradientSpace { stages, values, units, gates, tables, x, pairs, scratch, masks, feeds } = space;
     let stage = |stage: &PackedGradients<F>| {
         let PackedGradients { sources, bias, gains, shifts, units } = stage;
         buffers(sources) + bias.bytes() + gains.bytes() + shifts.bytes() + units.bytes()
     };
-    let lists = [&values[0], &values[1], gates, tables, masks, feeds];
+    let lists = [&values[0], &values[1], units, gates, tables, masks, feeds];
     let lists: usize = lists.into_iter().map(|list| buffers(list)).sum();
     stages.iter().map(stage).sum::<usize>() + x.bytes() + pairs.bytes() + scratch.bytes() + lists
 }

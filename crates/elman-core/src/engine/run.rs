@@ -14,7 +14,7 @@ use crate::layer::Place;
 use core::ops::Range;
 
 /// What every thread sees of a run. Buffers are written through their addresses: each thread writes its own blocks of
-/// units or pieces that were dealt to it, and reads those of others only past the barrier that follows their writing.
+/// units, its own rows or pieces that were dealt to it, and reads those of others only past the barrier that follows their writing.
 pub(super) struct Run<'a, F> {
     pub team: &'a Team,
     pub layer: &'a Layer,

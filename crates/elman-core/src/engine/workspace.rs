@@ -63,6 +63,8 @@ pub(super) struct GradientSpace<F> {
     pub stages: Vec<PackedGradients<F>>,
     /// For each value, two buffers of B rows: gradients by this step's values and by those of the step before.
     pub values: [Vec<Buffer<F>>; 2],
+    /// For each stage: gradients by parameters of its units, of each row of the batch by itself, [parameter][group][B rows].
+    pub units: Vec<Buffer<F>>,
     /// For each stage: gate gradients of the current chunk, [group, gate][rows of the chunk].
     pub gates: Vec<Buffer<F>>,
     /// For each stage: gate gradients summed by token, [group, gate][V].
@@ -107,6 +109,7 @@ impl<F: Element> Workspace<F> {
             gradients: GradientSpace {
                 stages: Vec::new(),
                 values: [Vec::new(), Vec::new()],
+                units: Vec::new(),
                 gates: Vec::new(),
                 tables: Vec::new(),
                 x: Buffer::default(),
@@ -361,21 +364,25 @@ impl<F: Element> Workspace<F> {
 
     /// Whether each of so many threads takes rows of its own through all units of a step, and not units of its own through all rows.
     ///
-    /// Then it need not wait for the others in a step, where it would have to; but it goes through all weights for fewer rows ([`ROWS_EACH`]). Gradients by parameters of single units and of normalisers are summed over rows in the step
-    /// itself, and no sum is divided: then it is units, in forward too, since backward finds in its cache what forward left there.
+    /// Then it need not wait for the others in a step, where it would have to; but it goes through all weights for fewer rows ([`ROWS_EACH`]).
+    /// Gradients by parameters of normalisers are summed over rows in the step itself, and no sum is divided: then it is units, in forward
+    /// too, since backward finds in its cache what forward left there.
     pub(super) fn by_rows(&self, threads: usize) -> bool {
         let Some(plan) = &self.plan else { return false };
-        let sums = |stage: &StageShape| !stage.units.is_empty() || !stage.norms.is_empty();
         let weights = |stage: &StageShape| -> usize {
             let sources = stage.sources.iter().map(|source| source.gates.len() * plan.panels.padded(source.width));
             sources.sum::<usize>() * plan.panels.padded(stage.width) * size_of::<F>()
         };
         // All rows go through all steps, so that each stays with its thread.
         let whole = self.rows.total() == plan.steps * plan.batch;
-        let waits = threads > 1 && plan.shared && !plan.stages.iter().any(sums);
+        let waits = threads > 1 && plan.shared && plan.stages.iter().all(|stage| stage.norms.is_empty());
         let bytes = plan.stages.iter().map(weights).sum::<usize>();
-        let enough =
-            ROWS_EACH.iter().find(|(most, _)| bytes <= *most).is_some_and(|(_, rows)| plan.batch / threads >= *rows);
+        // AMX multiplies whole tiles of rows.
+        let tile = if plan.bf16 == Some(Bf16Kernel::Amx) { TILE } else { 0 };
+        let enough = ROWS_EACH
+            .iter()
+            .find(|(most, _)| bytes <= *most)
+            .is_some_and(|(_, rows)| plan.batch / threads >= tile.max(*rows));
         waits && whole && enough
     }
 
@@ -417,6 +424,8 @@ impl<F: Element> Workspace<F> {
         for values in &mut g.values {
             grow(values, &plan.widths.iter().map(|&v| panels.padded(v) * plan.batch).collect::<Vec<_>>());
         }
+        let unit_rows = |s: &StageShape| s.units.len() * panels.padded(s.width) * plan.batch;
+        grow(&mut g.units, &plan.stages.iter().map(unit_rows).collect::<Vec<_>>());
         let rows = plan.backward_rows;
         grow(&mut g.gates, &plan.stages.iter().map(|s| s.panels() * rows * w).collect::<Vec<_>>());
         let table_rows = if let InputPath::Table { vocabulary } = plan.path { vocabulary } else { 0 };
@@ -446,12 +455,13 @@ impl<F: Element> Workspace<F> {
             None => Matrix { ptr: self.initial[value].ptr(), rows: plan.batch, width },
             Some(s) => {
                 debug_assert!(!plan.in_place(value), "the outputs are in y");
-                let row = match plan.outputs {
-                    Outputs::Slots(slots) if value == plan.output => s % slots * plan.batch,
-                    _ => self.rows.offset[s],
+                let (row, rows) = match plan.outputs {
+                    // The panels stand where they stand in every step, however many rows it has: threads need not be at the same step.
+                    Outputs::Slots(slots) if value == plan.output => (s % slots * plan.batch, plan.batch),
+                    _ => (self.rows.offset[s], self.rows.active[s]),
                 };
                 let first = row * plan.panels.padded(plan.widths[value]);
-                Matrix { ptr: self.values[value].ptr().wrapping_add(first), rows: self.rows.active[s], width }
+                Matrix { ptr: self.values[value].ptr().wrapping_add(first), rows, width }
             }
         }
     }

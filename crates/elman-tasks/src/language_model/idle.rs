@@ -32,6 +32,11 @@ pub fn notes(settings: &Settings) -> Vec<String> {
             "--held-out is 0: nothing is scored",
         ),
         (
+            "held-out",
+            settings.is_changed("held-out") && !material::path(settings, "valid").is_empty(),
+            "--valid names the text that is scored, and all of --data is learnt from",
+        ),
+        (
             "temporal-penalty",
             settings.number("temporal-penalty") > 0.0 && settings.integer("seq-len") == 1,
             "a window of one step has no change over time",
@@ -51,8 +56,10 @@ pub fn notes(settings: &Settings) -> Vec<String> {
     let begins = cell.starts_with("leaky:") && (cell.contains("tau=") || cell.contains("alpha="));
     let lost = (begins && !is("init-range", "off"))
         .then(|| format!("--init-range draws every parameter: where `{cell}` lets its units begin is lost"));
+    let more = (settings.size("parts") > settings.size("batch"))
+        .then(|| "--parts is more than --batch has rows: each row is a part by itself".to_string());
     let told = idle.into_iter().chain(optimisation::idle(settings)).filter(|(_, idle, _)| *idle);
-    told.map(|(key, _, why)| optimisation::idle_note(key, why)).chain(lost).collect()
+    told.map(|(key, _, why)| optimisation::idle_note(key, why)).chain(lost).chain(more).collect()
 }
 
 /// Whether the cell has a width of its own for the output; a wrong cell is told elsewhere.
@@ -66,7 +73,11 @@ mod tests {
     use crate::tasks::find;
 
     fn of(pairs: &[(&str, &str)]) -> Vec<String> {
-        let mut settings = Settings::new(find("char-lm").unwrap().settings);
+        of_task("char-lm", pairs)
+    }
+
+    fn of_task(task: &str, pairs: &[(&str, &str)]) -> Vec<String> {
+        let mut settings = Settings::new(find(task).unwrap().settings);
         for (key, value) in pairs {
             settings.set(key, value, "").unwrap();
         }
@@ -93,6 +104,11 @@ mod tests {
             assert!(told[0].starts_with(&format!("--{} changes nothing here: ", idle.0)), "{told:?}");
             assert_eq!(of(&[idle, with]), [""; 0]);
         }
+        assert_eq!(of_task("word-lm", &[("held-out", "0.2")]), [""; 0]);
+        assert_eq!(of_task("word-lm", &[("valid", "valid.txt")]), [""; 0]);
+        assert_eq!(of_task("word-lm", &[("held-out", "0.2"), ("valid", "valid.txt")]).len(), 1);
+        assert_eq!(of(&[("parts", "32"), ("batch", "32")]), [""; 0]);
+        assert_eq!(of(&[("parts", "33"), ("batch", "32")]).len(), 1);
         assert_eq!(of(&[("temporal-penalty", "1")]), [""; 0]);
         assert_eq!(of(&[("temporal-penalty", "1"), ("seq-len", "1")]).len(), 1);
         assert_eq!(of(&[("recompute", "10MB")]), [""; 0]);
