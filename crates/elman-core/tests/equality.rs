@@ -337,22 +337,22 @@ fn any_number_of_threads_gives_the_same_bits() {
     threads::<f32>();
     threads::<f64>();
     for isa in Isa::available() {
-        many_rows::<f32>(isa, None, 3);
-        many_rows::<f64>(isa, None, 3);
-        kernels(isa).into_iter().for_each(|kernel| many_rows::<f32>(isa, Some(kernel), 3));
+        many_rows::<f32>(isa, None, (3, 48, 32));
+        many_rows::<f64>(isa, None, (3, 48, 32));
+        kernels(isa).into_iter().for_each(|kernel| many_rows::<f32>(isa, Some(kernel), (3, 48, 32)));
     }
-    // Weight gradients of an input that is wider than the units, of several panels, the last not full.
-    many_rows::<f32>(Isa::detect(), None, 83);
+    // Several panels of units, and weight gradients of an input that is wider than they are, its last panel not full.
+    many_rows::<f32>(Isa::detect(), None, (83, 80, 48));
 }
 
 /// Batches whose rows are divided among the threads where the cell allows it, but for the last case, of which the units are; over several chunks.
-fn many_rows<F: Element>(isa: Isa, kernel: Option<Bf16Kernel>, input: usize) {
+fn many_rows<F: Element>(isa: Isa, kernel: Option<Bf16Kernel>, (input, hidden, output): (usize, usize, usize)) {
     let fused = |threads| match kernel {
         None => Fused::new(isa, threads),
         Some(kernel) => Fused::in_bf16(isa, threads, kernel),
     };
     let uneven: Vec<usize> = (0..32).map(|row| if row == 5 { 11 } else { 20 }).collect();
-    for (name, layer) in layers(input, 48, 32) {
+    for (name, layer) in layers(input, hidden, output) {
         let p = |seed| Problem::<F>::new(&layer, 20, 32, seed).states();
         for (case, p) in [
             ("whole registers", p(1)),

@@ -12,6 +12,7 @@ use super::mixed::Right;
 use super::product::{Init, Product, Segment, Soon};
 use super::run::Run;
 use super::team::Team;
+use super::weights::add;
 use super::workspace::{InputPath, Outputs, Workspace};
 use super::{Gradients, Input, Sequence};
 use crate::Layer;
@@ -80,8 +81,7 @@ impl<F: Element> Run<'_, F> {
                         // SAFETY: complete past the last chunk's barrier; this thread's own units.
                         unsafe {
                             let to = core::slice::from_raw_parts_mut(to, units);
-                            let from = core::slice::from_raw_parts(from.cast_const(), units);
-                            to.iter_mut().zip(from).for_each(|(t, &f)| *t = *t + f);
+                            add(to, core::slice::from_raw_parts(from.cast_const(), units));
                         }
                     }
                 }

@@ -435,6 +435,7 @@ impl<F: Element> PackedGradients<F> {
     }
 }
 
-fn add<F: Element>(to: &mut [F], from: &[F]) {
+/// Adds numbers to as many others.
+pub(super) fn add<F: Element>(to: &mut [F], from: &[F]) {
     to.iter_mut().zip(from).for_each(|(t, &f)| *t = *t + f);
 }
