@@ -7,6 +7,22 @@ use elman_core::cells::REGISTRY;
 use elman_core::options::{self, CellOption, OPTIONS};
 use serde_json::json;
 
+/// Networks that are no cell: the name, what it is, and the command that shows one.
+pub const NETWORKS: &[(&str, &str, &str)] = &[
+    ("bidirectional", "layers of any cell that read from both ends", "elman unroll lstm --bidirectional"),
+    (
+        "deep",
+        "perceptrons before and behind the layers, several internal steps on one input",
+        "cargo run --release -p elman --example deep",
+    ),
+    ("narx", "a perceptron of the last inputs and outputs of a system", "elman unroll narx"),
+    ("tdnn", "layers of windows over time", "elman unroll tdnn"),
+    ("rmlp", "a multilayer perceptron each of whose layers is recurrent", "elman unroll rmlp"),
+    ("hopfield", "a memory of patterns with symmetric weights, binary or continuous", "elman reproduce hopfield"),
+    ("recursive", "a node of a tree from its children", "elman unroll recursive --tree TREE"),
+    ("tree-lstm", "the LSTM of trees, child-sum and N-ary", "elman unroll tree-lstm --tree TREE"),
+];
+
 pub fn run(command: &List) -> Result<(), Failure> {
     let cells = || REGISTRY.iter().map(|entry| (entry.name, (entry.make)().spec()));
     if command.json {
@@ -19,7 +35,11 @@ pub fn run(command: &List) -> Result<(), Failure> {
             })
             .collect();
         let options: Vec<_> = OPTIONS.iter().map(option_json).collect();
-        let parts = [("cells".to_string(), cells.into()), ("options".to_string(), options.into())];
+        let network =
+            |&(name, summary, shown): &(&str, &str, &str)| json!({"name": name, "summary": summary, "shown_by": shown});
+        let networks: Vec<_> = NETWORKS.iter().map(network).collect();
+        let parts = [("cells", cells), ("options", options), ("networks", networks)];
+        let parts = parts.map(|(name, list)| (name.to_string(), list.into()));
         return output::json(parts.into_iter().collect());
     }
     let width = REGISTRY.iter().map(|entry| entry.name.len()).max().unwrap_or(0);
@@ -32,7 +52,11 @@ pub fn run(command: &List) -> Result<(), Failure> {
     };
     let options: String = OPTIONS.iter().map(option).collect();
     let head = "\nOptions, behind a cell's name as in `leaky-fixed:alpha=0.3,bias=off`:\n\n";
-    output::text(&format!("{}{head}{}", cells().map(line).collect::<String>(), options.replace('`', "")))
+    let networks: String =
+        NETWORKS.iter().map(|(name, what, shown)| format!("{name:width$}  {what}: {shown}\n")).collect();
+    let below = "\nNetworks that are no cell (types of the library; docs/networks.md has them with their sources):\n\n";
+    let cells = cells().map(line).collect::<String>();
+    output::text(&format!("{cells}{head}{}{below}{networks}", options.replace('`', "")))
 }
 
 fn option_json(option: &CellOption) -> serde_json::Value {

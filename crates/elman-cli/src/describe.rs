@@ -1,6 +1,7 @@
 //! `elman describe`
 
 use crate::args::{Describe, Graph};
+use crate::cells::NETWORKS;
 use crate::failure::Failure;
 use crate::output;
 use elman_core::describe::{self, Notation};
@@ -9,6 +10,10 @@ use elman_run::{cell, nearest};
 use elman_tasks::cell_of;
 
 pub fn run(command: &Describe) -> Result<(), Failure> {
+    if let Some((name, what, shown)) = NETWORKS.iter().find(|(name, ..)| *name == command.cell) {
+        let advice = format!("`{name}` is no cell but {what}; `{shown}` shows it, and docs/networks.md has its type");
+        return Err(Failure::usage(advice));
+    }
     let given = cell::read(&cell_of(&command.cell))?;
     let cell = cell::make(&given)?;
     let is_own = cells::find(&given).is_none();

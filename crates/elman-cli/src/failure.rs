@@ -1,7 +1,19 @@
 //! How the program ends when it does not succeed.
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::io::{self, Write};
 use std::process::ExitCode;
+
+/// What others call it, and what it is here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("k1", "the steps from one update to the next are --stride"),
+    ("k2", "the steps that the gradient goes back are --seq-len"),
+    ("truncate", "the steps that the gradient goes back are --seq-len, those from one update to the next --stride"),
+    ("tbptt", "the steps that the gradient goes back are --seq-len, those from one update to the next --stride"),
+    ("bptt", "the steps that the gradient goes back are --seq-len"),
+    ("learning-rate", "the learning rate is --lr"),
+    ("zoneout", "zoneout is an option of the cell, as in --cell lstm:zoneout=0.1"),
+];
 
 /// Why a command did not do what it was asked.
 pub enum Failure {
@@ -35,7 +47,16 @@ impl Failure {
 /// A wrong option: what the parser says, and its tip, in one line.
 impl From<clap::Error> for Failure {
     fn from(error: clap::Error) -> Failure {
-        Failure::usage(one_line(&error.render().to_string()))
+        let known = match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::String(given)) if error.kind() == ErrorKind::UnknownArgument => {
+                ELSEWHERE.iter().find(|(name, _)| given.strip_prefix("--") == Some(name)).map(|(_, here)| (given, here))
+            }
+            _ => None,
+        };
+        match known {
+            Some((given, here)) => Failure::usage(format!("unexpected argument '{given}' found; {here}; see --help")),
+            None => Failure::usage(one_line(&error.render().to_string())),
+        }
     }
 }
 

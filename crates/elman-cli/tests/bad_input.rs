@@ -60,6 +60,10 @@ fn unknown_names_are_told_with_the_nearest() {
     finish(place.train("run").args(["--set", "cell=grus"])).fails(2, &["--set cell=grus: ", "did you mean `gru`?"]);
     finish(place.train("run").args(["--set", "hiden=3"])).fails(2, &["unknown key `hiden`; did you mean `hidden`?"]);
     finish(place.train("run").args(["--set", "hidden"])).fails(2, &["--set hidden: write it as --set KEY=VALUE"]);
+    for (given, here) in [("--k1", "--stride"), ("--k2", "--seq-len"), ("--zoneout", "--cell lstm:zoneout=0.1")] {
+        finish(place.train("run").args([given, "1"]))
+            .fails(2, &[&format!("unexpected argument '{given}' found; "), here, "see --help"]);
+    }
     run(["train", "char-ml"]).fails(2, &["unknown task `char-ml`; did you mean `char-lm`?"]);
     run(["describe", "gru-rest-after"]).fails(2, &["unknown cell", "did you mean `gru-reset-after`?"]);
     run(["describe", "lstm", "--notation", "olso"]).fails(2, &["unknown notation `olso`", "did you mean `oslo`?"]);

@@ -199,6 +199,12 @@ fn every_cell_trains_and_writes() {
         assert!(text.trim_end_matches('\n').chars().count() >= 29, "{name}: {text:?}");
         run(["describe", name]).ok();
     }
+    // What is no cell is listed too, and told where one is asked for.
+    for network in cells["networks"].as_array().unwrap() {
+        let name = network["name"].as_str().unwrap();
+        assert!(listed.lines().any(|line| line.split_whitespace().next() == Some(name)));
+        run(["describe", name]).fails(2, &["is no cell but", network["shown_by"].as_str().unwrap()]);
+    }
 }
 
 #[test]

@@ -91,6 +91,12 @@ fn the_list_has_every_name_and_the_table() {
         has(&config(&place, name), &format!("init-recurrent = {}", preset["recurrent"]));
     }
     assert_eq!(json["presets"].as_array().unwrap().len(), 8);
+    // The table's titles, in which the case of a letter tells two from each other.
+    for (title, matrix) in [("IRNN", "\"identity\""), ("iRNN", "\"identity-small\"")] {
+        finish(place.train(&format!("title-{title}")).args(["--cell", title])).ok();
+        has(&config(&place, &format!("title-{title}")), &format!("init-recurrent = {matrix}"));
+        run(["describe", title]).ok();
+    }
 }
 
 #[test]

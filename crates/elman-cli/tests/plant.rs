@@ -154,9 +154,9 @@ fn wrong_use_is_one_clear_line() {
     fails("--cell lstm", &["cell: `lstm` carries h, c; a plant's network carries its output alone, such as `jordan`"]);
     fails("--cell elman", &["`elman` gives an output of 16 numbers, and the plant has 2", "jordan"]);
     fails("--cell jordan:zoneout=0.2", &["cell: cell `jordan:zoneout=0.2` draws at every step", "without zoneout"]);
-    fails("--cell irnn", &["--cell: unknown cell `irnn`"]);
     fails("--plant model-tow", &["unknown plant `model-tow`; did you mean `model-two`?"]);
     fails("--noise -1", &["`noise` is -1; it must be a number from 0 to 1000"]);
+    fails("--cell irnn", &["`irnn` is a cell with its initialisation, for which this task has no settings"]);
     fails("--feed none", &["unknown feed `none`", "targets, outputs"]);
     fails("--samples 20", &["seq-len and samples", "a window must fit into every series"]);
     fails("--verbose", &["--verbose: it shows the vectors of language models"]);
@@ -169,6 +169,9 @@ fn wrong_use_is_one_clear_line() {
     let mut exploding = train(&place, "exploding", "--lr 1000 --clip off");
     finish(&mut exploding)
         .fails(1, &["step 2: the loss explodes: that of the mean as prediction is 1", "--lr (now 1000)"]);
+
+    let mut last = train(&place, "last", "--lr 1e30 --clip off --steps 1");
+    finish(&mut last).fails(1, &["step 1: the held-out loss explodes: that of the mean", "begin a new run"]);
 
     // Commands for texts, and files that are none of its own.
     finish(&mut train(&place, "run", "")).ok();

@@ -164,6 +164,26 @@ fn an_explosion_is_named() {
         .fails(1, &["step 1: the loss", "before anything was learnt", "--init-range", "--resume`"]);
 }
 
+/// A checkpoint that was written after the update to blame cannot be gone on from, and is not recommended.
+#[test]
+fn an_exploded_checkpoint_is_told() {
+    let place = Place::new();
+    let settings = ["--optimiser", "sgd", "--lr", "1e6", "--clip", "off", "--steps", "9", "--checkpoint-every", "1"];
+    let outcome = finish(place.train("run").args(settings));
+    let (_, cause, advice) = explosion(&outcome);
+    assert!(cause.starts_with("the loss"), "{cause}");
+    let new =
+        "checkpoint.safetensors is of the update that led here: begin a new run, in another --out, with a lower --lr";
+    assert!(advice.contains(new), "{advice}");
+    // It is right: nothing helps.
+    finish(place.resume("run").args(["--lr", "0.001", "--clip", "1"])).fails(1, &[new]);
+    // The last update is seen in the score; the best model stays one that is no explosion.
+    let settings = ["--optimiser", "sgd", "--lr", "1e6", "--clip", "off", "--steps", "1"];
+    finish(place.train("last").args(settings))
+        .fails(1, &["step 1: the held-out loss explodes: that of guessing is", new]);
+    assert!(!place.path("last/best.safetensors").exists());
+}
+
 /// A rate beyond f32: the last step's update made them so, and the norm is that of its gradient.
 #[test]
 fn parameters_that_are_no_numbers_are_named_with_their_step() {

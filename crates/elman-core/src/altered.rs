@@ -1,5 +1,6 @@
 //! Cells with another specification over the same equations: without biases, under a preset's name, with a stage repeated.
 
+use crate::Draw;
 use crate::algebra::expression::record;
 use crate::algebra::{Expr, Real, lanes::Isa};
 use crate::cell::{Cell, CellSpec, Column, GateSpec, Pointwise, StageSpec, Width};
@@ -70,11 +71,11 @@ pub(crate) fn preset(
     made.get_or_insert_default().entry(name).or_insert_with(make).clone()
 }
 
-/// Per-unit parameters drawn from other ranges before training: of the first stage, in their order.
-pub(crate) fn with_unit_ranges(cell: Arc<dyn Cell>, ranges: Vec<Option<(f64, f64)>>) -> Arc<dyn Cell> {
+/// Per-unit parameters drawn otherwise before training: of the first stage, in their order.
+pub(crate) fn with_draws(cell: Arc<dyn Cell>, draws: Vec<Option<Draw>>) -> Arc<dyn Cell> {
     let spec = cell.spec();
     let mut stages = spec.stages.to_vec();
-    stages[0].unit_ranges = ranges.leak();
+    stages[0].draws = draws.leak();
     altered(cell, CellSpec { stages: stages.leak(), ..*spec })
 }
 

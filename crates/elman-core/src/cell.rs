@@ -8,6 +8,7 @@
 //! A name that an earlier stage has written means the new value; until then it means the one carried from the step
 //! before.
 
+use crate::Draw;
 use crate::algebra::{Expr, Real, lanes::Isa};
 use core::fmt::Debug;
 
@@ -64,8 +65,8 @@ pub struct StageSpec {
     pub reads: &'static [&'static str],
     /// Parameters with one number a unit (peepholes, leaks).
     pub units: &'static [&'static str],
-    /// For each of these, the range from which it is drawn before training; `None`: as any other parameter.
-    pub unit_ranges: &'static [Option<(f64, f64)>],
+    /// For each of these, how it is drawn before training; `None`: as any other parameter.
+    pub draws: &'static [Option<Draw>],
     /// Inputs with one number a step and a unit (noise, zoneout masks).
     pub feeds: &'static [&'static str],
     /// For each of these, the probability with which it is 1 while training, and 0 otherwise; evaluation takes the probability itself, its
@@ -105,6 +106,12 @@ pub struct CellSpec {
 }
 
 impl CellSpec {
+    /// How the unit of this name is drawn before training, where the cell says so.
+    pub(crate) fn draw(&self, unit: &str) -> Option<Draw> {
+        let mut units = self.stages.iter().flat_map(|stage| stage.units.iter().zip(stage.draws));
+        units.find(|(name, _)| **name == unit).and_then(|(_, draw)| *draw)
+    }
+
     /// The carried values that a step reads of the step before; the others are carried for the output alone.
     ///
     /// ```
@@ -235,7 +242,8 @@ pub trait Cell: Pointwise<f32> + Pointwise<f64> + Debug + 'static {
 /// * `gate p, q = [x, h];`: affine maps of these sources, with a bias; `[m; no bias]` leaves it out.
 /// * `gate p = [norm x, h];` normalises the gate across units, `gate p = (norm c);` does so with the value `c` in place of
 ///   a sum of products: see [`Normaliser`].
-/// * `read`, `unit`, `feed`: see [`StageSpec`]; `unit u in -1.0..1.0;` is drawn from this range before training.
+/// * `read`, `unit`, `feed`: see [`StageSpec`]; `unit u in -1.0..1.0;` is drawn from this range before training, and `unit u = Ln(&Uniform(1.0, 2.0));`
+///   by this formula: see [`Draw`].
 /// * Each equation is `name = expression;` over [`Real`](crate::Real): `+ - * /`, `sigmoid tanh relu softplus exp sin cos`, `ONE`, `K(2.0)`.
 #[macro_export]
 macro_rules! cell {
@@ -249,7 +257,7 @@ macro_rules! cell {
             stage $k:literal $width:ident {
                 $( gate $($gate:ident),+ = $sources:tt ; )*
                 $( read $($read:ident),+ ; )?
-                $( unit $($unit:ident $(in $low:literal .. $high:literal)?),+ ; )?
+                $( unit $($unit:ident $(in $low:literal .. $high:literal)? $(= $draw:expr)?),+ ; )?
                 $( feed $($feed:ident),+ ; )?
             } -> $($write:ident),+ {
                 $( $lhs:ident = $rhs:expr ; )+
@@ -306,7 +314,7 @@ macro_rules! cell {
                         )+)*],
                         reads: &[$($(stringify!($read)),+)?],
                         units: &[$($(stringify!($unit)),+)?],
-                        unit_ranges: &[$($($crate::__cell_range!($($low, $high)?)),+)?],
+                        draws: &[$($($crate::__cell_draw!($($low, $high)? $(= $draw)?)),+)?],
                         feeds: &[$($(stringify!($feed)),+)?],
                         feed_probabilities: &[],
                         writes: &[$(stringify!($write)),+],
@@ -449,13 +457,18 @@ macro_rules! __cell_bias {
 
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __cell_range {
+macro_rules! __cell_draw {
     () => {
         None
     };
     ($low:literal, $high:literal) => {
-        Some(($low, $high))
+        Some($crate::Draw::Uniform($low, $high))
     };
+    (= $draw:expr) => {{
+        #[allow(unused_imports)]
+        use $crate::Draw::*;
+        Some($draw)
+    }};
 }
 
 #[doc(hidden)]

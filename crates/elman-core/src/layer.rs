@@ -1,5 +1,6 @@
 //! A cell at given sizes: the shapes and names of its parameters, and where every value comes from.
 
+use crate::Draw;
 use crate::cell::{Cell, Normaliser, Width};
 use std::sync::Arc;
 
@@ -45,6 +46,17 @@ pub enum LayerError {
     Dropout {
         /// It, as text.
         value: String,
+    },
+    /// A parameter is drawn before training by a formula of which the numbers may be infinite, or that names a parameter which is not drawn from
+    /// numbers alone.
+    #[error(
+        "cell `{cell}`: what is drawn for `{name}` may be infinite, or names a unit that is not drawn from numbers alone"
+    )]
+    Draw {
+        /// The cell.
+        cell: &'static str,
+        /// The unit.
+        name: &'static str,
     },
     /// The cell names a value that nothing provides.
     #[error("cell `{cell}`: `{name}` is neither `x`, nor carried, nor written by an earlier stage")]
@@ -209,6 +221,10 @@ impl Layer {
 
         let mut values: Vec<Value> = Vec::new();
         for stage in spec.stages {
+            let mut draws = stage.units.iter().zip(stage.draws).filter_map(|(&name, draw)| Some((name, (*draw)?)));
+            if let Some((name, _)) = draws.find(|(_, draw)| draw.range(spec).is_none()) {
+                return Err(LayerError::Draw { cell: spec.name, name });
+            }
             for &name in stage.writes {
                 if name == "x" || values.iter().any(|v| v.name == name) {
                     return Err(LayerError::NotWrittenOnce { cell: spec.name, name });
@@ -382,10 +398,16 @@ impl Layer {
         &self.parameters
     }
 
-    /// The range from which a per-unit parameter is drawn before training, where its cell names one.
+    /// The least and the largest number with which a per-unit parameter may begin, where its cell says so.
     pub fn initial_range(&self, parameter: &Parameter) -> Option<(f64, f64)> {
+        self.initial_draw(parameter)?.range(self.cell.spec())
+    }
+
+    /// How a per-unit parameter is drawn before training, where its cell says so. The parameter of a unit that the formula names is called
+    /// `weight_` and that name.
+    pub fn initial_draw(&self, parameter: &Parameter) -> Option<Draw> {
         let block = parameter.blocks.first().filter(|_| parameter.role == Role::Unit)?;
-        self.cell.spec().stages[block.stage].unit_ranges[block.gate]
+        self.cell.spec().stages[block.stage].draws[block.gate]
     }
 
     /// For each feed, in the order of [`Sequence::feeds`](crate::engine::Sequence::feeds): the width of its stage and its probability, see

@@ -167,7 +167,7 @@ fn unit_feedback_hands_the_gradient_on_unchanged() {
 #[test]
 fn the_error_path_grows_by_the_layers_of_a_step() {
     let (steps, w) = (6, 0.9f64);
-    for layers in 2..=8 {
+    for layers in (2..=8).chain([64]) {
         let layer = Layer::new(DeepTransition::with_layers(layers).unwrap(), Sizes::new(2, 3)).unwrap();
         let mut p = Problem::<f64>::new(&layer, steps, 1, 1).states();
         p.input.fill(0.0);

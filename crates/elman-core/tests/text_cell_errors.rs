@@ -29,15 +29,31 @@ fn every_mistake_is_told_with_its_place() {
         // Ranges.
         (
             "  h_t = p * h_{t-1} + W_h x_t\nParameters\n  drawn before training: p of 2",
-            "5:25: `p of 2` is no range; write a per-unit parameter and two numbers, as in `p from -1 to 1`",
+            "5:25: `p of 2` does not say how a parameter is drawn; write a per-unit parameter and two numbers, as in `p from -1 to 1`, or a formula, as in `p = ln(from 1 to 2)`",
         ),
         (
             "  h_t = p * h_{t-1} + W_h x_t\nParameters\n  drawn before training: p from 1 to 0",
-            "5:25: `p from 1 to 0` is no range; write a per-unit parameter and two numbers, as in `p from -1 to 1`",
+            "5:25: `p from 1 to 0` does not say how a parameter is drawn; write a per-unit parameter and two numbers, as in `p from -1 to 1`, or a formula, as in `p = ln(from 1 to 2)`",
         ),
         (
             "  h_t = p * h_{t-1} + W_h x_t\nParameters\n  drawn before training: q from 0 to 1",
-            "5:25: `q` is drawn from a range here, but no equation has it as one number a unit; correct the name or leave it out",
+            "5:25: `q` is drawn here, but no equation has it as one number a unit; correct the name or leave it out",
+        ),
+        (
+            "  h_t = p * h_{t-1} + W_h x_t\nParameters\n  drawn before training: p = ln(from 1 to 2",
+            "5:25: `p = ln(from 1 to 2` does not say how a parameter is drawn; write a per-unit parameter and two numbers, as in `p from -1 to 1`, or a formula, as in `p = ln(from 1 to 2)`",
+        ),
+        (
+            "  h_t = p * h_{t-1} + W_h x_t\nParameters\n  drawn before training: p = ln(from -1 to 1)",
+            "5:25: what is drawn for `p` may be infinite, or hangs on a parameter that is not drawn from numbers alone; change its formula",
+        ),
+        (
+            "  h_t = p * h_{t-1} + q * W_h x_t\nParameters\n  drawn before training: p = exp(q)",
+            "5:25: what is drawn for `p` may be infinite, or hangs on a parameter that is not drawn from numbers alone; change its formula",
+        ),
+        (
+            "  h_t = p * h_{t-1} + W_h x_t\nParameters\n  drawn before training: p = 2 p",
+            "5:25: what is drawn for `p` may be infinite, or hangs on a parameter that is not drawn from numbers alone; change its formula",
         ),
         ("  h_t = tanh(W_hx x_t))", "3:23: `)` closes no bracket; leave it out, or open one before it"),
         ("  h_t = h_{t-1} $ 2", "3:17: '$' means nothing here; leave it out"),
@@ -46,6 +62,11 @@ fn every_mistake_is_told_with_its_place() {
             "3:20: `h_{t-2}` is of another step than t and t-1; give the value of the step before a name, as in `q_t = h_{t-1}`, and read `q_{t-1}`: it is older by a step",
         ),
         ("  h_t = h_{t-1", "3:9: `h_{t-1` has no end; close its brackets, as in `h_{t-1}`"),
+        (
+            "  h_t = p_i * W_h x_t + π * h_{t-1}",
+            "3:25: `π` and `p_i` of line 3, column 9 would be one parameter, as letter and index are joined in its name; choose another letter for one",
+        ),
+        ("  h_t = W_h h(t-1", "3:13: `h(t-1` has no end; close its brackets, as in `h_{t-1}`"),
         ("  h_t = 0.5.1 h_{t-1}", "3:9: `0.5.1` is no number; write it like 0.5 or 1e-3"),
         (
             "  h_t = h_t-1",
@@ -235,6 +256,12 @@ fn no_text_makes_the_reader_fall() {
                 match noise.bits() % 3 {
                     0 if at < text.len() => drop(text.remove(at)),
                     1 if at < text.len() => text[at] = signs[noise.bits() as usize % signs.len()],
+                    // A step in brackets, or a part of one.
+                    _ if noise.bits().is_multiple_of(4) => {
+                        let at = at.min(text.len());
+                        let step = &['h', '(', 't', '-', '1', ')'][..2 + noise.bits() as usize % 5];
+                        text.splice(at..at, step.iter().copied());
+                    }
                     _ => text.insert(at.min(text.len()), signs[noise.bits() as usize % signs.len()]),
                 }
             }

@@ -69,7 +69,7 @@ fn every_registered_cell_comes_back_from_its_description() {
             let shapes = |l: &Layer| -> Vec<_> {
                 l.parameters()
                     .iter()
-                    .map(|p| (p.name.clone(), p.role, p.shape(), p.blocks.len(), l.initial_range(p)))
+                    .map(|p| (p.name.clone(), p.role, p.shape(), p.blocks.len(), l.initial_draw(p)))
                     .collect()
             };
             assert_eq!(shapes(&ours), shapes(&theirs), "{}", entry.name);
@@ -121,6 +121,14 @@ Forward
 Forward
   s_t = sigmoid(b_s) * s_{t-1} + tanh(q)
   h_t = tanh(b_h + W_hs s_{t-1} - W_hh h_{t-1}) + s_t
+",
+    ),
+    (
+        "a matrix of a parameter, a bias alone beside a product, an index that spells a Greek letter",
+        "alone
+Forward
+  r_t = tanh(W_rx x_t + W_rp p + b_r)
+  h_t = b_new * h_{t-1} + p_i * (W_hr r_t + b_h)
 ",
     ),
     (

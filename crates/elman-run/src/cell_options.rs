@@ -174,7 +174,10 @@ mod tests {
 
     #[test]
     fn leaky_units_begin_where_they_are_told() {
-        let range = |given: &str| make(given).unwrap().spec().stages[0].unit_ranges[0].unwrap();
+        let range = |given: &str| match make(given).unwrap().spec().stages[0].draws[0] {
+            Some(elman_core::Draw::Uniform(first, last)) => (first, last),
+            other => panic!("{other:?}"),
+        };
         let share = |leak: f64| 1.0 / (1.0 + (-leak).exp());
         let (first, last) = range("leaky:alpha=0.5..0.99");
         assert!((share(first) - 0.5).abs() < 1e-12 && (share(last) - 0.99).abs() < 1e-12);
@@ -272,8 +275,8 @@ mod tests {
             ("leaky-fixed:dt=2", "cell `leaky-fixed:dt=2`: dt is the step beside which tau is measured; give tau too"),
             ("leaky-fixed:tau=0", "cell `leaky-fixed:tau=0`: tau is 0; it must be a positive number of seconds"),
             (
-                "deep-transition:layers=9",
-                "cell `deep-transition:layers=9`: layers is `9`; it must be a whole number from 2 to 8",
+                "deep-transition:layers=65",
+                "cell `deep-transition:layers=65`: layers is `65`; it must be a whole number from 2 to 64",
             ),
             ("gru:", "cell `gru:`: options are written `name:option=value,option=value`"),
             ("gru:bias=off,bias=on", "cell `gru:bias=off,bias=on`: `bias` stands there twice"),

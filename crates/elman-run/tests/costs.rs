@@ -68,15 +68,20 @@ fn operations_are_those_counted_by_hand() {
         let step = product(gates * H, I) + product(gates * H, H) + forward * H;
         // By the weights' sources (their transposed matrices), and by the weights (an outer product each).
         let back = 2 * (product(gates * H, I) + product(gates * H, H)) + backward * H;
-        let all = costs(&network, 7, 3);
+        let all = costs(&network, 7, 3, 3);
         let of = |way: &str| all.iter().find(|c| c.way == way).unwrap();
         assert_eq!(of("inference").operations, (7 * step) as f64, "{cell}");
         for way in ["full BPTT", "BPTT in windows"] {
             assert_eq!(of(way).operations, (7 * (step + back)) as f64, "{cell}, {way}");
         }
-        // ∂s_t/∂s_{t-1} row by row through the step, its product with the influence, (D, D) by (D, P), and the step's gradient, (D) by (D, P).
+        // Windows of three moved by one: three times as much.
+        let moved = costs(&network, 7, 3, 1);
+        let moved = moved.iter().find(|c| c.way == "BPTT in windows").unwrap();
+        assert_eq!((moved.operations, moved.serial), ((3 * 7 * (step + back)) as f64, 42.0), "{cell}");
+        // ∂s_t/∂s_{t-1} row by row through the step, its product with the influence, (D, H) by (H, P) as only h is multiplied by a matrix, and the
+        // step's gradient, (D) by (D, P).
         let row = product(gates * H, I + H) + backward * H;
-        let carry = state * state * parameters * 2 + product(1, state * parameters);
+        let carry = product(state, H) * parameters + product(1, state * parameters);
         assert_eq!(of("RTRL").operations, (7 * (step + state * row + carry)) as f64, "{cell}");
         // Two levels of a pass up and a pass down, forward and backward.
         assert_eq!(of("scan over time").serial, 8.0);
@@ -109,7 +114,7 @@ fn a_scan_counts_what_it_combines() {
         let pair = H * (c * c * 2 * c + c * 2 * c);
         let state = H * c * 2 * c;
         let besides = 7 * (c * equations * H + c * c * H) + 2 * (pairs * pair + states * state);
-        let all = costs(&network, 7, 3);
+        let all = costs(&network, 7, 3, 3);
         let of = |way: &str| all.iter().find(|c| c.way == way).unwrap();
         assert!(of("scan over time").possible, "{cell}");
         let extra = of("scan over time").operations - of("full BPTT").operations;
@@ -121,7 +126,7 @@ fn a_scan_counts_what_it_combines() {
 #[test]
 fn the_fourth_decks_table_stands_beside_the_counts() {
     let (network, ..) = path(&model("jordan", 4, 1), 5);
-    let all = costs(&network, 100, 10);
+    let all = costs(&network, 100, 10, 10);
     let lecture: Vec<_> = all.iter().filter_map(|c| Some((c.way, c.lecture?, c.growth))).collect();
     assert_eq!(
         lecture,
@@ -139,7 +144,7 @@ fn the_fourth_decks_table_stands_beside_the_counts() {
 fn rtrl_is_not_for_stacks() {
     let possible = |cell: &str, layers: usize| {
         let (network, ..) = path(&model(cell, 4, layers), 5);
-        costs(&network, 10, 5).into_iter().find(|c| c.way == "RTRL").unwrap().possible
+        costs(&network, 10, 5, 5).into_iter().find(|c| c.way == "RTRL").unwrap().possible
     };
     assert_eq!(["lstm", "gru", "elman"].map(|cell| possible(cell, 1)), [true; 3]);
     assert_eq!(["lstm", "gru", "elman"].map(|cell| possible(cell, 2)), [false; 3]);
@@ -152,7 +157,7 @@ fn costs_grow_as_the_fourth_decks_table_says() {
     let sizes = Sizes::of(&network);
     assert_eq!((sizes.state, sizes.weights, sizes.kept), (8, 16 * 9, 16 + 8));
     assert_eq!(sizes.parameters, 16 * 9 + 16);
-    let (short, long) = (costs(&network, 100, 10), costs(&network, 10_000, 10));
+    let (short, long) = (costs(&network, 100, 10, 10), costs(&network, 10_000, 10, 10));
     for (short, long) in short.iter().zip(&long) {
         let ratios = [long.memory / short.memory, long.operations / short.operations, long.serial / short.serial];
         for (ratio, growth) in ratios.iter().zip(long.growth) {
@@ -168,7 +173,7 @@ fn costs_grow_as_the_fourth_decks_table_says() {
     }
     let possible = |cell: &str| {
         let (network, ..) = path(&model(cell, 4, 1), 5);
-        costs(&network, 10, 5).into_iter().filter(|c| c.possible).count()
+        costs(&network, 10, 5, 5).into_iter().filter(|c| c.possible).count()
     };
     // An LSTM and a GRU have neither; a minimal GRU is linear; Jordan's network feeds back its output.
     assert_eq!(["lstm", "gru", "min-gru", "jordan"].map(possible), [4, 4, 5, 6]);

@@ -4,6 +4,7 @@
 //! when a run is resumed all come from that list.
 
 use crate::{Error, tasks};
+use elman::init::find_preset;
 use elman_run::nearest;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -123,6 +124,9 @@ impl Setting {
             Kind::Text(holds, _) if !holds(text) => Err(wrong(&format!("`{text}`"))),
             Kind::Text(..) | Kind::Path => Ok(Value::Text(text.into())),
             Kind::Cell(names, _) => elman_run::cell::read(text).map(Value::Text).map_err(|error| match error {
+                elman_run::Error::UnknownCell { name, .. } if find_preset(&name).is_some() => format!(
+                    "`{name}` is a cell with its initialisation, for which this task has no settings; give a cell that `elman cells` lists"
+                ),
                 elman_run::Error::UnknownCell { name, advice } => match nearest(text, names()) {
                     Some(near) => {
                         let file =

@@ -45,15 +45,25 @@ pub fn interrupted(dir: &RunDir, task: &str, step: u64) -> Error {
     Error::Interrupted(format!("stopped and saved at step {step}; continue with `{command}`"))
 }
 
-/// A run that cannot go on; its last checkpoint stays as it is. `norm` is a step before and the norm of its gradient.
-pub fn diverged(
-    (dir, task): (&RunDir, &str),
-    settings: &Settings,
-    norm: Option<(u64, f64)>,
-    step: u64,
-    what: &str,
-    value: &str,
-) -> Error {
+/// What a run came to that cannot go on.
+pub struct Divergence<'a> {
+    /// The step in which it was seen.
+    pub step: u64,
+    /// The last update before that.
+    pub update: u64,
+    /// The step of the checkpoint.
+    pub saved: Option<u64>,
+    /// A step before, and the norm of its gradient.
+    pub norm: Option<(u64, f64)>,
+    /// What is wrong with what.
+    pub what: &'a str,
+    /// That in figures.
+    pub value: &'a str,
+}
+
+/// A run that cannot go on; its last checkpoint stays as it is.
+pub fn diverged((dir, task): (&RunDir, &str), settings: &Settings, seen: &Divergence) -> Error {
+    let Divergence { step, update, saved, norm, what, value } = *seen;
     let checkpoint = dir.checkpoint();
     if step == 1 && norm.is_none() {
         return Error::Failed(format!(
@@ -62,7 +72,10 @@ pub fn diverged(
             dir.resume_command(task)
         ));
     }
-    let advice = if checkpoint.exists() {
+    let advice = if saved.is_some_and(|saved| saved >= update) {
+        // The parameters in it are those that failed.
+        format!("{} is of the update that led here: begin a new run, in another --out, with", checkpoint.display())
+    } else if checkpoint.exists() {
         format!("{} is still that of before: go on from it with --resume and", checkpoint.display())
     } else {
         format!("there is no checkpoint yet: begin again with `{}` and", dir.resume_command(task))

@@ -7,7 +7,7 @@ use crate::metrics::Metric;
 use crate::observer::asked;
 use crate::optimisation::Update;
 use crate::settings::Settings;
-use crate::stopping::{check_steps, diverged, interrupted};
+use crate::stopping::{Divergence, check_steps, diverged, interrupted};
 use crate::tasks::Report;
 use crate::{Error, Loss, Observer, Plan, RunDir, Stop};
 use elman::parameters::{self, Named};
@@ -45,7 +45,8 @@ pub trait Learner: Sized {
     }
 
     /// What is wrong with a loss that is an explosion and not a bad batch, and the loss in figures.
-    fn explosion(&self, run: &Run<Self>, loss: f64) -> Option<(String, String)>;
+    /// `which` is what the loss is called.
+    fn explosion(&self, run: &Run<Self>, which: &str, loss: f64) -> Option<(String, String)>;
 
     /// What `--watch` shows after a step, beside the size of the update.
     fn watch(&self, _run: &Run<Self>) -> Result<Vec<(String, f64)>, Error> {
@@ -136,6 +137,8 @@ pub struct Run<'a, L: Learner> {
     pub progress: Progress,
     /// Of the gradient of the last step that was made, unclipped, and that step; none before the first.
     norm: Option<(u64, f64)>,
+    /// The step of the checkpoint.
+    saved: Option<u64>,
     metrics: LogFile,
     events: EventFile,
     /// Is told everything.
@@ -164,8 +167,8 @@ impl<'a, L: Learner> Run<'a, L> {
             dir.write(&dir.config(), &settings.to_toml(task, &data, &precision))?;
         }
         let events = EventFile::create(dir.path(), trainer.step_count())?;
-        let norm = None;
-        Ok(Run { task, settings, dir, source, config, trainer, progress, norm, metrics, events, observer, stop })
+        let (norm, saved) = (None, Some(trainer.step_count()).filter(|&step| step > 0));
+        Ok(Run { task, settings, dir, source, config, trainer, progress, norm, saved, metrics, events, observer, stop })
     }
 
     /// From here to the last step, and the report.
@@ -176,7 +179,6 @@ impl<'a, L: Learner> Run<'a, L> {
         learner.begin(&mut self)?;
         let (tokens, unit) = learner.tokens(&self);
         self.observer.begin(&Plan { first, last: last.max(first), tokens, unit, loss: L::LOSS });
-        let mut saved = None;
         // A run that ended before its last step is not trained further by going on with the same settings.
         let was_over = first > 0 && learner.is_over(&mut self);
         while !was_over && self.trainer.step_count() < last {
@@ -191,10 +193,9 @@ impl<'a, L: Learner> Run<'a, L> {
             }
             if self.trainer.step_count().is_multiple_of(self.settings.integer("checkpoint-every")) {
                 self.save(&mut learner)?;
-                saved = Some(self.trainer.step_count());
             }
         }
-        if saved != Some(self.trainer.step_count()) {
+        if self.saved != Some(self.trainer.step_count()) || self.trainer.step_count() == first {
             self.save(&mut learner)?;
         }
         self.observer.end();
@@ -205,14 +206,18 @@ impl<'a, L: Learner> Run<'a, L> {
     /// One step, and whatever is due after it, but for the checkpoint.
     fn step(&mut self, learner: &mut L) -> Result<(), Error> {
         let next = self.trainer.step_count() + 1;
-        let watched = self.watches() && next.is_multiple_of(self.settings.integer("log-every"));
+        // The last step has a line too.
+        let due = next.is_multiple_of(self.settings.integer("log-every")) || next == self.settings.integer("steps");
+        let watched = self.watches() && due;
         let before = watched.then(|| Update::before(self.parameters()));
         let done = match self.trainer.step(&mut self.source) {
             Ok(done) => done,
             Err(error) => {
                 self.observer.end();
                 return Err(match error {
-                    TrainError::NotFinite { step, what, value, .. } => self.diverged(step, what, &value.to_string()),
+                    TrainError::NotFinite { step, what, value, .. } => {
+                        self.diverged((step, step - 1), what, &value.to_string())
+                    }
                     other => Error::Failed(other.to_string()),
                 });
             }
@@ -220,9 +225,9 @@ impl<'a, L: Learner> Run<'a, L> {
         let step = done.step;
         self.progress.add(done.loss, done.norm, done.clipped);
         self.observer.step(step, done.loss);
-        if let Some((what, value)) = learner.explosion(self, done.loss) {
+        if let Some((what, value)) = learner.explosion(self, "the loss", done.loss) {
             self.observer.end();
-            return Err(self.diverged(step, &what, &value));
+            return Err(self.diverged((step, step - 1), &what, &value));
         }
         self.norm = Some((step, done.norm));
         if let Some(before) = before {
@@ -278,13 +283,23 @@ impl<'a, L: Learner> Run<'a, L> {
     /// Checkpoint first: it alone is what a run goes on from.
     fn save(&mut self, learner: &mut L) -> Result<(), Error> {
         if self.parameters().iter().any(|p| p.values.iter().any(|x| !x.is_finite())) {
-            return Err(self.diverged(self.trainer.step_count(), "a parameter", "not a finite number"));
+            let step = self.trainer.step_count();
+            return Err(self.diverged((step, step), "a parameter", "not a finite number"));
         }
         self.progress.metrics = self.metrics.sync()?;
         learner.sync(&mut self.progress)?;
         checkpoint::save(&self.dir.checkpoint(), &self.progress, &self.config, &self.trainer, &self.source)?;
+        self.saved = Some(self.trainer.step_count());
         learner.save_model(self, &self.dir.model())?;
         learner.plot(self)
+    }
+
+    /// Refuses scores of the held-out part that are an explosion.
+    pub fn check_score(&mut self, learner: &L, loss: f64) -> Result<(), Error> {
+        let Some((what, value)) = learner.explosion(self, "the held-out loss", loss) else { return Ok(()) };
+        self.observer.end();
+        let step = self.trainer.step_count();
+        Err(self.diverged((step, step), &what, &value))
     }
 
     /// Makes sure that the lines of metrics are on the disk: the last ones follow the last checkpoint.
@@ -317,9 +332,10 @@ impl<'a, L: Learner> Run<'a, L> {
         interrupted(&self.dir, self.task, self.trainer.step_count())
     }
 
-    /// It cannot go on.
-    fn diverged(&self, step: u64, what: &str, value: &str) -> Error {
-        diverged((&self.dir, self.task), &self.settings, self.norm, step, what, value)
+    /// It cannot go on, as was seen in a step after an update.
+    fn diverged(&self, (step, update): (u64, u64), what: &str, value: &str) -> Error {
+        let seen = Divergence { step, update, saved: self.saved, norm: self.norm, what, value };
+        diverged((&self.dir, self.task), &self.settings, &seen)
     }
 
     /// What every report says, as JSON.

@@ -26,18 +26,18 @@ crate::cell! {
 }
 
 impl DeepTransition {
-    /// With `layers` layers from state to state, 2 to 8: the multilayer perceptron of the fourth deck's V. The cell's specification stays for the
+    /// With `layers` layers from state to state, 2 to 64: the multilayer perceptron of the fourth deck's V. The cell's specification stays for the
     /// life of the process.
     ///
     /// # Errors
-    /// If there are not 2 to 8.
+    /// If there are not 2 to 64.
     ///
     /// ```
     /// use elman_core::{Layer, Sizes, cells::DeepTransition};
     /// let layer = Layer::new(DeepTransition::with_layers(3)?, Sizes::new(4, 5)).unwrap();
     /// // W (5, 4), U, V, V2 (5, 5) and three biases.
     /// assert_eq!(layer.parameter_count(), 20 + 3 * 25 + 3 * 5);
-    /// assert_eq!(DeepTransition::with_layers(1).unwrap_err().to_string(), "layers is `1`; it must be a whole number from 2 to 8");
+    /// assert_eq!(DeepTransition::with_layers(1).unwrap_err().to_string(), "layers is `1`; it must be a whole number from 2 to 64");
     /// # Ok::<(), elman_core::options::WrongOption>(())
     /// ```
     pub fn with_layers(layers: usize) -> Result<Arc<dyn Cell>, WrongOption> {

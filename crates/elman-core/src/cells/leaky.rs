@@ -1,7 +1,8 @@
 //! Leaky integration.
 
 use super::LeakyFixed;
-use crate::altered::with_unit_ranges;
+use crate::Draw;
+use crate::altered::with_draws;
 use crate::cell::{Cell, OptionError};
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ impl Leaky {
             return Err(OptionError { option: "alpha", value, range });
         }
         let logit = |share: f64| (share / (1.0 - share)).ln();
-        Ok(with_unit_ranges(Arc::new(Leaky {}), vec![Some((logit(first), logit(last)))]))
+        Ok(with_draws(Arc::new(Leaky {}), vec![Some(Draw::Uniform(logit(first), logit(last)))]))
     }
 
     /// Units that begin with time constants between these two at steps of `dt`: alpha = e^(-dt/tau).

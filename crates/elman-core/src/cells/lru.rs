@@ -1,12 +1,14 @@
 //! The linear recurrent unit.
 
+use core::f64::consts::PI;
+
 crate::cell! {
     /// The linear recurrent unit: a diagonal linear recurrence in complex numbers; its output is a linear map of the state and the input.
     ///
     /// s = λ ⊙ s' + γ ⊙ (B x), y = Re(C s) + D x with λ = exp(-exp(ν) + i exp(θ)), so that |λ| < 1 whatever the optimiser does. s = re + i
-    /// im; the matrix on `im` is -Im(C). γ = exp(g). ν, θ and g are uniform at first, such that |λ| lies between 0.61 and 0.99, its angle between
-    /// 0.01 and π, and γ between 0.14 and 0.79, as √(1 - |λ|²) does; the paper draws |λ|² and the angle uniformly and sets γ of each unit to that
-    /// root. There is no nonlinearity over time: it belongs between layers.
+    /// im; the matrix on `im` is -Im(C). γ = exp(g). As in the paper, |λ|² and the angle of λ are uniform at first, here on the ring of |λ| from
+    /// 0.61 to 0.99 and from 0.01 to π (the paper's ring and largest angle are hyper-parameters), and γ of each unit begins at √(1 - |λ|²).
+    /// There is no nonlinearity over time: it belongs between layers.
     #[derive(Clone, Debug)]
     pub struct Lru = "lru" {}
     source "Orvieto et al., \"Resurrecting recurrent neural networks for long sequences\", ICML 2023, sections 3.2 to 3.4";
@@ -14,7 +16,9 @@ crate::cell! {
     stage 0 hidden {
         gate br, bi = [x; no bias];
         read re, im;
-        unit nu in -4.6..-0.7, theta in -4.6..1.14, g in -1.96..-0.23;
+        unit nu = Ln(&Product(&Number(-0.5), &Ln(&Uniform(0.3721, 0.9801)))),
+            theta = Ln(&Uniform(0.01, PI)),
+            g = Product(&Number(0.5), &Ln(&Difference(&Number(1.0), &Exp(&Product(&Number(-2.0), &Exp(&Unit("nu")))))));
     } -> re, im {
         size = exp(-exp(nu));
         angle = exp(theta);

@@ -1,5 +1,6 @@
 //! Formulas as data: what is printed, before it is decided how.
 
+use crate::Draw;
 use crate::algebra::expression::{Node, NodeId};
 
 /// The step that a value belongs to.
@@ -47,6 +48,8 @@ pub(super) enum Function {
     Softplus,
     Sin,
     Cos,
+    /// The natural logarithm.
+    Ln,
     /// Layer normalisation across the units of a row.
     Norm,
     /// Its Jacobian, which is symmetric.
@@ -58,6 +61,8 @@ pub(super) enum Function {
 pub(super) enum Math {
     Letter(Letter),
     Number(f64),
+    /// A number drawn between two.
+    Between(f64, f64),
     /// Terms, each with whether it is subtracted.
     Sum(Vec<(bool, Math)>),
     /// Product of each element.
@@ -112,6 +117,21 @@ fn join(terms: Vec<Math>) -> Math {
         }
     }
     Math::Sum(flat)
+}
+
+/// How a parameter is drawn; `unit` gives the symbol of another.
+pub(super) fn formula_of_draw(draw: &Draw, unit: &dyn Fn(&str) -> Math) -> Math {
+    let of = |a: &Draw| formula_of_draw(a, unit);
+    match *draw {
+        Draw::Uniform(low, high) => Math::Between(low, high),
+        Draw::Number(number) => Math::Number(number),
+        Draw::Unit(name) => unit(name),
+        Draw::Sum(a, b) => Math::Sum(vec![(false, of(a)), (false, of(b))]),
+        Draw::Difference(a, b) => Math::Sum(vec![(false, of(a)), (true, of(b))]),
+        Draw::Product(a, b) => Math::Product(vec![of(a), of(b)]),
+        Draw::Exp(a) => Math::Call(Function::Exp, Box::new(of(a))),
+        Draw::Ln(a) => Math::Call(Function::Ln, Box::new(of(a))),
+    }
 }
 
 /// The formula of node `id`; `leaf` gives the symbol of nodes that have one.

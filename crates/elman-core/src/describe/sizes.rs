@@ -1,8 +1,9 @@
 //! Shapes, parameters and costs of a layer, as rows of tables.
 
-use super::math::{Letter, Math};
+use super::math::{Letter, Math, formula_of_draw};
 use super::symbols::Symbols;
 use super::write::Writer;
+use crate::Draw;
 use crate::algebra::expression::{ArgumentKind, Operations};
 use crate::cell::Width;
 use crate::layer::{Parameter, Place, Role};
@@ -80,14 +81,20 @@ pub(super) fn parameters(symbols: &Symbols, writer: Writer) -> Vec<Vec<String>> 
     rows.collect()
 }
 
-/// `ν from -4.6 to -0.7` for each per-unit parameter for which the cell names a range.
-pub(super) fn ranges(symbols: &Symbols, writer: Writer) -> Vec<String> {
-    let range = |p: &Parameter| {
-        let (low, high) = symbols.layer.initial_range(p)?;
-        let letter = letters(symbols, p).into_iter().next()?;
-        Some(format!("{} from {low} to {high}", writer.math(&Math::Letter(letter))))
+/// `ν from -4.6 to -0.7`, or `ν = ln(from 1 to 2)`, for each per-unit parameter for which the cell says how it is drawn.
+pub(super) fn draws(symbols: &Symbols, writer: Writer) -> Vec<String> {
+    let parameters = symbols.layer.parameters();
+    let letter = |p: &Parameter| letters(symbols, p).into_iter().next().map(Math::Letter);
+    let unit = |name: &str| {
+        let named = parameters.iter().find(|p| p.role == Role::Unit && p.name == format!("weight_{name}"));
+        named.and_then(letter).unwrap_or_else(|| Math::Letter(Letter::plain(name, "")))
     };
-    symbols.layer.parameters().iter().filter_map(range).collect()
+    let draw = |p: &Parameter| {
+        let draw = symbols.layer.initial_draw(p)?;
+        let equals = if matches!(draw, Draw::Uniform(..)) { "" } else { "= " };
+        Some(format!("{} {equals}{}", writer.math(&letter(p)?), writer.math(&formula_of_draw(&draw, &unit))))
+    };
+    parameters.iter().filter_map(draw).collect()
 }
 
 /// `(4H, I)`.

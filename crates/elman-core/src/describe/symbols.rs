@@ -5,7 +5,7 @@ use super::notation::{Matrices, Notation, NotationError, Table};
 use super::write::{Writer, greek};
 use crate::Layer;
 use crate::algebra::expression::{ArgumentKind, Gradient, Node, NodeId, StageGraph};
-use crate::cell::Normaliser;
+use crate::cell::{Normaliser, StageSpec};
 use crate::layer::{Place, Role};
 
 /// A matrix and the vector that it multiplies.
@@ -76,12 +76,13 @@ impl<'a> Symbols<'a> {
         Letter { accent, time, ..Letter::plain(base, sub) }
     }
 
-    /// `pi` is p_i if there is a gate i, `alpha` is α, `h2` is h_2, `nx` is n_x, any other word itself.
+    /// `pi` is p_i if there is a gate i or it is a parameter, `alpha` is α, `h2` is h_2, `nx` is n_x, any other word itself.
     fn spelled_as_it_is(&self, name: &str) -> Letter {
         let mut stages = self.layer.cell().spec().stages.iter();
-        let peephole = name
-            .strip_prefix('p')
-            .filter(|rest| !rest.is_empty() && stages.any(|s| s.gates.iter().any(|gate| gate.name == *rest)));
+        let peephole = name.strip_prefix('p').filter(|rest| {
+            let is_gate = |s: &StageSpec| s.gates.iter().any(|gate| gate.name == *rest);
+            !rest.is_empty() && stages.any(|s| is_gate(s) || (*rest == "i" && s.units.contains(&name)))
+        });
         if let Some(gate) = peephole {
             return Letter::plain("p", gate);
         }

@@ -289,6 +289,7 @@ fn number(m: &Math, known: &HashMap<String, f64>, w: Writer) -> f64 {
         Math::Call(Function::Softplus, a) => of(a).exp().ln_1p(),
         Math::Call(Function::Sin, a) => of(a).sin(),
         Math::Call(Function::Cos, a) => of(a).cos(),
+        Math::Call(Function::Ln, a) => of(a).ln(),
         // Of a single number the true one is 0: any function shows whether the chain is right.
         Math::Call(Function::Norm, a) => of(a).sin(),
         Math::Call(Function::NormJacobian, a) => of(a).cos(),
@@ -296,7 +297,9 @@ fn number(m: &Math, known: &HashMap<String, f64>, w: Writer) -> f64 {
         Math::Positive(a) => f64::from(of(a) > 0.0),
         Math::Apply(a, b) => of(a) * of(b),
         Math::Transposed(a) => of(a),
-        Math::Function(_) | Math::Concatenated(_) | Math::Column(_) => panic!("not a number: {m:?}"),
+        Math::Function(_) | Math::Between(..) | Math::Concatenated(_) | Math::Column(_) => {
+            panic!("not a number: {m:?}")
+        }
     }
 }
 

@@ -73,9 +73,9 @@ pub fn text(layer: &Layer, notation: Notation) -> Result<String, NotationError> 
         out += "  (weight_ih holds the columns for the input, weight_hh those for the state)\n";
     }
     out += &format!("  total {}\n", grouped(layer.parameter_count()));
-    let ranges = sizes::ranges(&symbols, writer);
-    if !ranges.is_empty() {
-        out += &format!("  drawn before training: {}\n", ranges.join("; "));
+    let draws = sizes::draws(&symbols, writer);
+    if !draws.is_empty() {
+        out += &format!("  drawn before training: {}\n", draws.join("; "));
     }
 
     let cost = sizes::cost(&symbols);

@@ -68,7 +68,7 @@ const COMPOSED: &[(&str, Accent, &str)] = &[
 /// How strongly a formula holds together: sums least, then products, matrix products, and what needs no brackets.
 fn level(m: &Math) -> u8 {
     match m {
-        Math::Sum(_) => 0,
+        Math::Sum(_) | Math::Between(..) => 0,
         Math::Number(k) if *k < 0.0 => 0,
         Math::Product(_) | Math::Quotient(..) => 1,
         Math::Apply(..) => 2,
@@ -83,7 +83,7 @@ fn has_column(m: &Math) -> bool {
         Math::Product(items) | Math::Concatenated(items) => items.iter().any(has_column),
         Math::Apply(a, b) | Math::Quotient(a, b) => has_column(a) || has_column(b),
         Math::Call(_, a) | Math::Square(a) | Math::Positive(a) | Math::Transposed(a) | Math::Delta(a) => has_column(a),
-        Math::Letter(_) | Math::Number(_) | Math::Function(_) => false,
+        Math::Letter(_) | Math::Number(_) | Math::Between(..) | Math::Function(_) => false,
     }
 }
 
@@ -110,6 +110,8 @@ impl Writer<'_> {
                     format!("{k}")
                 }
             }
+            Math::Between(low, high) if self.latex => format!("\\text{{from }} {low} \\text{{ to }} {high}"),
+            Math::Between(low, high) => format!("from {low} to {high}"),
             Math::Sum(terms) => self.sum(terms),
             Math::Product(factors) => self.product(factors),
             Math::Quotient(a, b) if self.latex => format!("\\frac{{{}}}{{{}}}", self.math(a), self.math(b)),
@@ -205,7 +207,9 @@ impl Writer<'_> {
                     " "
                 };
             }
-            out += &self.bracketed(factor, level(factor) < 3);
+            // A number leads, with its sign.
+            let leads = i == 0 && matches!(factor, Math::Number(_));
+            out += &self.bracketed(factor, level(factor) < 3 && !leads);
         }
         out
     }
@@ -219,6 +223,7 @@ impl Writer<'_> {
             (Function::Softplus, false) => "softplus",
             (Function::Sin, false) => "sin",
             (Function::Cos, false) => "cos",
+            (Function::Ln, false) => "ln",
             (Function::Norm, false) => "norm",
             (Function::NormJacobian, false) => "norm′",
             (Function::Sigmoid, true) => "\\sigma",
@@ -228,6 +233,7 @@ impl Writer<'_> {
             (Function::Softplus, true) => "\\operatorname{softplus}",
             (Function::Sin, true) => "\\sin",
             (Function::Cos, true) => "\\cos",
+            (Function::Ln, true) => "\\ln",
             (Function::Norm, true) => "\\operatorname{norm}",
             (Function::NormJacobian, true) => "\\operatorname{norm}'",
         }

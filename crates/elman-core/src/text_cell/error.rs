@@ -42,12 +42,16 @@ pub enum Problem {
     Huge { bytes: usize, limit: usize },
     #[error("`{line}` is no name; begin with the cell's name, one word, on a line of its own")]
     Name { line: String },
-    #[error("`{item}` is no range; write a per-unit parameter and two numbers, as in `p from -1 to 1`")]
-    Range { item: String },
     #[error(
-        "`{name}` is drawn from a range here, but no equation has it as one number a unit; correct the name or leave it out"
+        "`{item}` does not say how a parameter is drawn; write a per-unit parameter and two numbers, as in `p from -1 to 1`, or a formula, as in `p = ln(from 1 to 2)`"
     )]
-    RangeOfNothing { name: String },
+    Draw { item: String },
+    #[error("`{name}` is drawn here, but no equation has it as one number a unit; correct the name or leave it out")]
+    DrawOfNothing { name: String },
+    #[error(
+        "what is drawn for `{name}` may be infinite, or hangs on a parameter that is not drawn from numbers alone; change its formula"
+    )]
+    DrawInfinite { name: String },
     #[error("there is no line `Forward`; write it above the equations")]
     NoForward,
     #[error("there is no equation below `Forward`; write one, such as `h_t = tanh(W_hx x_t + W_hh h_{{t-1}} + b_h)`")]
@@ -132,6 +136,8 @@ pub enum Problem {
         "`{name}` is used before and after a matrix of this step's values; write an equation `q_t = {name}` and use `q_t` in both"
     )]
     UnitTwice { name: String },
+    #[error("`{name}` and `{other}` of {} would be one parameter, as letter and index are joined in its name; choose another letter for one", place(*first))]
+    OneParameter { name: String, other: String, first: At },
     #[error("`{name}` would be the parameter `{parameter}`, which there is; choose another name")]
     ParameterName { name: String, parameter: String },
     #[error("`{name}` is never used; use it, or leave its equation out")]

@@ -173,7 +173,8 @@ impl Line {
             }
         }
         if time.is_none() && super::function::Function::find(&base).is_none() {
-            time = self.step_in_brackets();
+            time =
+                self.step_in_brackets().map_err(|()| at.error(Problem::OpenSubscript { name: self.written(from) }))?;
         }
         let wrong = parts.iter().flat_map(|part| part.chars()).find(|&c| !is_word(c));
         if let Some(character) = wrong {
@@ -182,12 +183,12 @@ impl Line {
         Ok(Name { base, sub: parts.concat(), time, text: self.written(from) })
     }
 
-    /// `(t)` or `(t-1)` right after a name.
-    fn step_in_brackets(&mut self) -> Option<Time> {
+    /// `(t)` or `(t-1)` right after a name; an error where the bracket stays open.
+    fn step_in_brackets(&mut self) -> Result<Option<Time>, ()> {
         let mut inside = String::new();
         let mut ahead = 1;
         if self.peek(0) != Some('(') {
-            return None;
+            return Ok(None);
         }
         while let Some(c) = self.peek(ahead).filter(|&c| c != ')') {
             if !c.is_whitespace() {
@@ -198,10 +199,11 @@ impl Line {
         let time = match inside.as_str() {
             "t" => Time::Now,
             "t-1" => Time::Before,
-            _ => return None,
+            _ => return Ok(None),
         };
-        self.next += ahead + 1;
-        Some(time)
+        let closed = self.peek(ahead).is_some();
+        self.next += ahead + usize::from(closed);
+        if closed { Ok(Some(time)) } else { Err(()) }
     }
 
     fn number(&mut self) -> Result<f64, TextCellError> {

@@ -29,6 +29,7 @@ use crate::recorded_cell::RecordedCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+mod draws;
 mod error;
 mod function;
 mod lexer;
@@ -77,6 +78,9 @@ pub fn decode(bytes: &[u8]) -> Result<&str, TextCellError> {
 fn read(text: &str) -> Result<Arc<dyn Cell>, TextCellError> {
     let sections = sections::split(text)?;
     let (staged, resolved) = stages::stage(&sections, resolve::resolve(&sections)?)?;
+    if let Some((name, _, at)) = sections.draws.iter().find(|(_, draw, _)| draw.range(staged.spec).is_none()) {
+        return Err(at.error(Problem::DrawInfinite { name: name.text.clone() }));
+    }
     let cell: Arc<dyn Cell> = Arc::new(RecordedCell::new(staged.spec, staged.equations));
     check_parameters(&cell, &sections, &staged.gates, &resolved)?;
     Ok(cell)

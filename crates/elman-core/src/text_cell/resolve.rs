@@ -134,16 +134,21 @@ pub(super) fn resolve(sections: &Sections) -> Result<Resolved> {
     Ok(resolver.out)
 }
 
+/// The letter of a name without the primes that tell it from others.
+fn letter(name: &Name) -> &str {
+    name.base.trim_end_matches('′')
+}
+
 /// Whether a tree is a bias: a name without a step whose letter is `b`.
 fn bias(tree: &Tree) -> Option<&Name> {
     match &tree.kind {
-        Kind::Name(name) if name.time.is_none() && name.base == "b" => Some(name),
+        Kind::Name(name) if name.time.is_none() && letter(name) == "b" => Some(name),
         _ => None,
     }
 }
 
 fn is_gain(tree: &Tree) -> bool {
-    matches!(&tree.kind, Kind::Name(name) if name.time.is_none() && name.base == "gamma")
+    matches!(&tree.kind, Kind::Name(name) if name.time.is_none() && ["gamma", "γ"].contains(&letter(name)))
 }
 
 /// The factors of a product, from left to right.
@@ -388,7 +393,8 @@ impl Resolver<'_> {
 
     /// A name that nothing has yet.
     fn free_name(&self, stem: String) -> String {
-        free_name(&stem, |name| self.out.items.iter().any(|item| item.name == name))
+        let is_item = |name: &str| self.out.items.iter().any(|item| item.name == name);
+        free_name(&stem, |name| is_item(name) || self.out.units.iter().any(|unit| unit.name.joined() == name))
     }
 
     /// The item that a line of Shapes names or spells out.
@@ -415,7 +421,7 @@ impl Resolver<'_> {
             return match (joined.as_str(), known) {
                 ("x", _) => wrong(Problem::InputWithoutTime),
                 (_, Some(_)) => wrong(Problem::WithoutTime { name: text }),
-                _ => Ok(Leaf::Unit(self.unit(name, at))),
+                _ => self.unit(name, at).map(Leaf::Unit),
             };
         };
         match (joined.as_str(), time, known) {
@@ -439,14 +445,18 @@ impl Resolver<'_> {
         }
     }
 
-    fn unit(&mut self, name: &Name, at: At) -> usize {
+    fn unit(&mut self, name: &Name, at: At) -> Result<usize> {
         let found = self.out.units.iter().position(|unit| unit.name.joined() == name.joined());
+        if let Some(other) = found.map(|unit| &self.out.units[unit]).filter(|unit| unit.name.key() != name.key()) {
+            let (name, other, first) = (name.text.clone(), other.name.text.clone(), other.uses[0].1);
+            return Err(at.error(Problem::OneParameter { name, other, first }));
+        }
         let unit = found.unwrap_or_else(|| {
             self.out.units.push(Unit { name: name.clone(), uses: Vec::new() });
             self.out.units.len() - 1
         });
         self.out.units[unit].uses.push((self.item, at));
-        unit
+        Ok(unit)
     }
 }
 

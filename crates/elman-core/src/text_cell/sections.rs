@@ -1,8 +1,10 @@
 //! The parts of a cell's text: name, documentation, equations, and what the rest of a printed description says about order.
 
+use super::draws;
 use super::error::{At, Problem, TextCellError};
 use super::lexer::{self, Name, Placed, Token};
 use super::parse::{self, Equation, Tree};
+use crate::Draw;
 use crate::cell::Width;
 use crate::describe::SOURCE;
 
@@ -32,14 +34,14 @@ pub(super) struct Sections {
     pub carried: Vec<Name>,
     /// For each parameter, the symbols of its rows in order.
     pub parameters: Vec<Vec<String>>,
-    /// The ranges from which parameters are drawn before training, by symbol.
-    pub ranges: Vec<(Name, f64, f64, At)>,
+    /// How parameters are drawn before training, by symbol.
+    pub draws: Vec<(Name, Draw, At)>,
     /// The end of the equations.
     pub end: At,
 }
 
-/// How a line with ranges begins.
-const RANGES: &str = "drawn before training:";
+/// How a line about that begins.
+const DRAWS: &str = "drawn before training:";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
@@ -88,7 +90,7 @@ pub(super) fn split(text: &str) -> Result<Sections, TextCellError> {
         shapes: Vec::new(),
         carried: Vec::new(),
         parameters: Vec::new(),
-        ranges: Vec::new(),
+        draws: Vec::new(),
         end: At { line: number, column: 1 },
     };
     let mut part = Part::Doc;
@@ -113,7 +115,7 @@ pub(super) fn split(text: &str) -> Result<Sections, TextCellError> {
                 forward.get_or_insert_default().push(lexer::tokens(line, number)?);
             }
             Part::Shapes => sections.shape(line, number)?,
-            Part::Parameters if line.trim_start().starts_with(RANGES) => sections.range(line, number)?,
+            Part::Parameters if line.trim_start().starts_with(DRAWS) => sections.draw(line, number)?,
             Part::Parameters => sections.parameter(line, number),
             Part::Ignored => {}
         }
@@ -159,21 +161,14 @@ impl Sections {
     }
 
     /// `drawn before training: ν from -4.6 to -0.7; ...`
-    fn range(&mut self, line: &str, number: usize) -> Result<(), TextCellError> {
-        let begin = line.find(RANGES).map_or(0, |start| start + RANGES.len());
+    fn draw(&mut self, line: &str, number: usize) -> Result<(), TextCellError> {
+        let begin = line.find(DRAWS).map_or(0, |start| start + DRAWS.len());
         let list = line[begin..].split('#').next().unwrap_or("");
         let at = At { line: number, column: line[..begin].chars().count() + 1 };
         for item in list.split(';').map(str::trim).filter(|item| !item.is_empty()) {
-            let words: Vec<&str> = item.split_whitespace().collect();
-            let range = match words[..] {
-                [name, "from", low, "to", high] => lone_name(name, number).zip(low.parse().ok().zip(high.parse().ok())),
-                _ => None,
-            };
-            let well =
-                range.filter(|(_, (low, high)): &(_, (f64, f64))| low <= high && low.is_finite() && high.is_finite());
-            let (name, (low, high)) =
-                well.ok_or_else(|| at.error(Problem::Range { item: item.chars().take(40).collect() }))?;
-            self.ranges.push((name, low, high, at));
+            let (name, draw) = draws::item(item, number)
+                .ok_or_else(|| at.error(Problem::Draw { item: item.chars().take(40).collect() }))?;
+            self.draws.push((name, draw, at));
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use super::lexer::{Name, Time};
 use super::resolve::{Gate, Item, Leaf, Norm, Resolved, Source, Use, free_name};
 use super::sections::Sections;
 use super::term::{Equations, Place, Term};
+use crate::Draw;
 use crate::algebra::program::MAX_ARGUMENTS;
 use crate::cell::{CellSpec, GateSpec, Normaliser, StageSpec, Width};
 
@@ -180,8 +181,8 @@ fn shapes(sections: &Sections, resolved: &Resolved) -> Result<(Vec<Shaped>, usiz
 /// Makes stages of equations.
 pub(super) fn stage(sections: &Sections, mut resolved: Resolved) -> Result<(Staged, Resolved)> {
     let unit = |name: &Name| resolved.units.iter().any(|unit| unit.name.key() == name.key());
-    if let Some((name, .., at)) = sections.ranges.iter().find(|(name, ..)| !unit(name)) {
-        return Err(at.error(Problem::RangeOfNothing { name: name.text.clone() }));
+    if let Some((name, .., at)) = sections.draws.iter().find(|(name, ..)| !unit(name)) {
+        return Err(at.error(Problem::DrawOfNothing { name: name.text.clone() }));
     }
     let (shapes, output) = shapes(sections, &resolved)?;
     resolved.used[output] = true;
@@ -324,16 +325,16 @@ fn one_stage(
             },
         }
     };
-    let range = |unit: &Name| {
-        let named = |(name, low, high, _): &(Name, f64, f64, At)| (name.key() == unit.key()).then_some((*low, *high));
-        sections.ranges.iter().find_map(named)
+    let draw = |unit: &Name| {
+        let named = |(name, draw, _): &(Name, Draw, At)| (name.key() == unit.key()).then_some(*draw);
+        sections.draws.iter().find_map(named)
     };
     let spec = StageSpec {
         width,
         gates: leaked(gates.iter().zip(&names).map(gate_spec).collect()),
         reads: leaked(reads.iter().map(|&r| value(r)).collect()),
         units: leaked(units.iter().map(|&u| leak(&resolved.units[u].name.joined())).collect()),
-        unit_ranges: leaked(units.iter().map(|&u| range(&resolved.units[u].name)).collect()),
+        draws: leaked(units.iter().map(|&u| draw(&resolved.units[u].name)).collect()),
         feeds: &[],
         feed_probabilities: &[],
         writes: leaked(writes.iter().map(|&l| leak(&items[stage[l]].name)).collect()),

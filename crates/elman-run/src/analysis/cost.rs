@@ -9,8 +9,8 @@
 //! way                           numbers kept       operations                          one after the other
 //! inference                     D                  T (2W + e)                          T
 //! full BPTT                     T A + D            T (6W + e + e')                     2T
-//! BPTT in windows of p          p A + D            T (6W + e + e')                     2T
-//! RTRL                          D P + D² + D       T (2W + e + D (2W + e') + 2D²P + 2DP)   T
+//! BPTT in windows of p, moved by q  p A + D        T p/q (6W + e + e')                 2T p/q
+//! RTRL                          D P + D² + D       T (2W + e + D (2W + e') + 2D F P + 2DP)  T
 //! output from targets, at once  T A                T (6W + e + e')                     2
 //! output from targets, in turn  A                  T (6W + e + e')                     2T
 //! scan, linear layers           T (A + S)          T (6W + e + e' + M) + 2 R(T)        4 ⌊log₂ T⌋
@@ -20,7 +20,7 @@
 //! operations of these equations), and then combines steps in pairs, forward and backward: with U pairs on the way up and V states handed out on the way
 //! down over all levels, R(T) = H (U (2C³ + 2C²) + V 2C²). U = T - 1 and V = T - 1 - log₂ T where T is a power of 2.
 //!
-//! Weights take 2W forward, 2W for the gradient by what they multiply and 2W for their own. RTRL carries ∂s/∂θ (D, P) forward and
+//! F of the D numbers are multiplied by a matrix (an LSTM's h, but not its c, which is only read). Weights take 2W forward, 2W for the gradient by what they multiply and 2W for their own. RTRL carries ∂s/∂θ (D, P) forward and
 //! multiplies it by ∂s_t/∂s_{t-1} at each step. Outputs from targets are for networks that feed back their output alone: targets in its
 //! place make every step independent of all others, so that either nothing waits or nothing is kept. RTRL is for one layer whose output is part of
 //! its state: what a layer's parameters do to the layers above it is in no influence of its own state.
@@ -57,6 +57,8 @@ pub struct Cost {
 pub struct Sizes {
     /// D, numbers of the state.
     pub state: usize,
+    /// F, those of them that a matrix multiplies.
+    pub fed: usize,
     /// P, parameters of the recurrent layers.
     pub parameters: usize,
     /// W, those of them that are weights of matrices.
@@ -85,6 +87,14 @@ impl Sizes {
             sizes.parameters += l.layer.parameter_count();
             sizes.weights +=
                 l.layer.parameters().iter().filter(|p| p.role == Role::Weight).map(|p| p.len()).sum::<usize>();
+            let mut fed: Vec<usize> = Vec::new();
+            for place in l.layer.stages().iter().flat_map(|stage| &stage.sources) {
+                match *place {
+                    Place::Before(v) if !fed.contains(&v) => fed.push(v),
+                    _ => {}
+                }
+            }
+            sizes.fed += fed.iter().map(|&v| l.layer.sizes().of(l.layer.values()[v].width)).sum::<usize>();
             let recurrent = |stage: &&ResolvedStage| stage.reads.iter().any(|p| matches!(p, Place::Before(_)));
             let scanned = Scan::new(&l.layer).ok().and(l.layer.stages().iter().find(recurrent));
             // C and H; where no scan is possible as if each number of the state had a factor of its own.
@@ -113,8 +123,8 @@ impl Sizes {
     }
 }
 
-/// The costs of `steps` steps; truncated backpropagation has windows of `window`.
-pub fn costs(network: &Network, steps: usize, window: usize) -> Vec<Cost> {
+/// The costs of `steps` steps; truncated backpropagation has windows of `window`, each `stride` steps further on.
+pub fn costs(network: &Network, steps: usize, window: usize, stride: usize) -> Vec<Cost> {
     let sizes = Sizes::of(network);
     let f = |n: usize| n as f64;
     let (t, d, p, w, a) = (f(steps), f(sizes.state), f(sizes.parameters), f(sizes.weights), f(sizes.kept));
@@ -136,12 +146,22 @@ pub fn costs(network: &Network, steps: usize, window: usize) -> Vec<Cost> {
         lecture,
         possible,
     };
-    let influence = t * (forward + d * (2.0 * w + f(sizes.backward)) + 2.0 * d * d * p + 2.0 * d * p);
+    let influence = t * (forward + d * (2.0 * w + f(sizes.backward)) + 2.0 * d * f(sizes.fed) * p + 2.0 * d * p);
+    // A step is gone through once for each window that it is in.
+    let windows = f(window.min(steps)) / f(stride.min(steps).max(1));
     let from_targets = Some(["1", "T", "1"]);
     vec![
         cost("inference", d, t * forward, t, ["1", "T", "T"], Some(["1", "T", "T"]), true),
         cost("full BPTT", t * a + d, bptt, 2.0 * t, ["T", "T", "T"], Some(["T", "T", "T"]), true),
-        cost("BPTT in windows", f(window.min(steps)) * a + d, bptt, 2.0 * t, ["1", "T", "T"], None, true),
+        cost(
+            "BPTT in windows",
+            f(window.min(steps)) * a + d,
+            windows * bptt,
+            2.0 * t * windows,
+            ["1", "T", "T"],
+            None,
+            true,
+        ),
         cost("RTRL", d * p + d * d + d, influence, t, ["1", "T", "T"], None, has_an_influence(network)),
         cost("output from targets, at once", t * a, bptt, 2.0, ["T", "T", "1"], from_targets, output_fed),
         cost("output from targets, in turn", a, bptt, 2.0 * t, ["1", "T", "T"], from_targets, output_fed),

@@ -72,20 +72,4 @@ impl Verdict {
         let horizon = (faded > 0).then(|| lags[lags.len() - faded]);
         Some(Verdict { kind, lag, factor, horizon, rate: factor.ln() / lag as f64 })
     }
-
-    /// What to do about it, in one sentence.
-    pub fn remedy(&self) -> &'static str {
-        match self.kind {
-            Kind::Vanishing => {
-                "To reach further back take a cell that carries its state by addition (lstm, gru), start its forget gate open \
-                 (--forget-bias 1), or start a simple network from an identity or orthogonal matrix (--cell irnn, \
-                 --init-recurrent orthogonal)."
-            }
-            Kind::Healthy => "Nothing needs to be done for these lags.",
-            Kind::Exploding => {
-                "Clip the gradient's norm (--clip), lower the rate, or start from a smaller recurrent matrix (--init-recurrent \
-                 orthogonal); a cell whose gates can close (lstm, gru) holds it."
-            }
-        }
-    }
 }

@@ -31,7 +31,7 @@ fn measured(findings: &Findings, cost: &Cost) -> Option<(usize, f64, bool)> {
 pub fn cost(page: &mut Page, findings: &Findings) {
     page.section("cost", "What each way to train costs");
     let steps = findings.trace.steps;
-    let rows: Vec<Vec<String>> = costs(&findings.network, steps, findings.subject.window)
+    let rows: Vec<Vec<String>> = costs(&findings.network, steps, findings.subject.window, findings.subject.stride)
         .into_iter()
         .map(|c| {
             let (held, took) = match measured(findings, &c) {
@@ -55,9 +55,13 @@ pub fn cost(page: &mut Page, findings: &Findings) {
         })
         .collect();
     page.paragraph(&format!(
-        "Counted for one row of {steps} steps, the recurrent layers alone, windows of {} steps; beside it what was held and taken on this machine in 64 bits, \
+        "Counted for one row of {steps} steps, the recurrent layers alone, windows of {} steps{}; beside it what was held and taken on this machine in 64 bits, \
          the weights as the engine packs them included. Orders in T are of memory, operations and steps that wait for each other:",
-        findings.subject.window
+        findings.subject.window,
+        match findings.subject.stride {
+            stride if stride == findings.subject.window => String::new(),
+            stride => format!(", each {stride} further on"),
+        }
     ));
     let columns = [
         "way",

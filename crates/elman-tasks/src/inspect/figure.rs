@@ -23,7 +23,7 @@ pub fn escaped(text: &str) -> String {
 
 /// A picture in the making.
 pub struct Picture {
-    id: &'static str,
+    id: String,
     title: String,
     description: String,
     width: f64,
@@ -32,8 +32,15 @@ pub struct Picture {
 }
 
 impl Picture {
-    fn new(id: &'static str, title: &str, description: &str, width: f64, height: f64) -> Picture {
-        Picture { id, title: title.into(), description: description.into(), width, height, body: String::new() }
+    fn new(id: &str, title: &str, description: &str, width: f64, height: f64) -> Picture {
+        Picture {
+            id: id.into(),
+            title: title.into(),
+            description: description.into(),
+            width,
+            height,
+            body: String::new(),
+        }
     }
 
     fn text(&mut self, x: f64, y: f64, anchor: &str, class: &str, text: &str) {
@@ -196,7 +203,7 @@ pub enum Scale {
 
 /// Rows over columns, each column with its character under it, or its word.
 pub fn heat_map(
-    id: &'static str,
+    id: &str,
     title: &str,
     description: &str,
     rows: &[(String, Vec<f64>)],

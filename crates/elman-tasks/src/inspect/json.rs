@@ -1,5 +1,7 @@
 //! The numbers of the report as one JSON object.
 
+use super::remedy::remedy;
+use super::units::{HeatMap, heat_maps};
 use super::{Findings, Measured, Unfolding};
 use elman_run::analysis::{Example, Kind, costs};
 use serde_json::{Map, Value, json};
@@ -18,7 +20,7 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
             json!({"feature": s.feature, "layer": series.layer, "value": series.name, "unit": s.unit, "correlation": s.correlation})
         })
         .collect();
-    let costs: Vec<Value> = costs(network, trace.steps, subject.window)
+    let costs: Vec<Value> = costs(network, trace.steps, subject.window, subject.stride)
         .iter()
         .map(|c| {
             json!({"way": c.way, "numbers_kept": c.memory, "operations": c.operations, "serial_steps": c.serial,
@@ -52,11 +54,13 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
         "steps": trace.steps,
         "state_numbers": network.state_width(),
         "verdict": trained.verdict.map_or("unknown", |v| v.kind.name()),
-        "trained": measured(trained, subject.words.key),
-        "untrained": measured(untrained, subject.words.key),
+        "trained": measured(trained, findings),
+        "untrained": measured(untrained, findings),
+        "training_goes_back": subject.goes_back,
         "paths": {"first_step": findings.paths.first, "norms": findings.paths.norms},
         "saturation": saturation,
         "selective": selective,
+        "heat_maps": heat_maps(findings).iter().map(|map| heat_map(map, findings)).collect::<Vec<_>>(),
         "unfolded": unfolded(&findings.unfolding),
         "examples": findings.examples.iter().map(example).collect::<Vec<_>>(),
         "costs": costs,
@@ -67,6 +71,11 @@ pub fn object(findings: &Findings) -> Map<String, Value> {
         Value::Object(map) => map,
         _ => Map::new(),
     }
+}
+
+fn heat_map(map: &HeatMap, findings: &Findings) -> Value {
+    let rows: Vec<Value> = map.rows.iter().map(|(name, values)| json!({"name": name, "values": values})).collect();
+    json!({"title": map.title, "rows": rows, "columns": findings.subject.symbols[..map.columns]})
 }
 
 fn unfolded(u: &Unfolding) -> Value {
@@ -86,7 +95,8 @@ fn example(e: &Example) -> Value {
         "lags": e.products.lags, "singular_values": e.products.values, "verdict": e.verdict.kind.name()})
 }
 
-fn measured(m: &Measured, loss: &str) -> Value {
+fn measured(m: &Measured, findings: &Findings) -> Value {
+    let loss = findings.subject.words.key;
     let states: Vec<Value> = m
         .flow
         .states
@@ -111,7 +121,7 @@ fn measured(m: &Measured, loss: &str) -> Value {
         .collect();
     let verdict = m.verdict.map(|v| {
         json!({"kind": v.kind.name(), "lag": v.lag, "factor": v.factor, "horizon": v.horizon, "rate": finite(v.rate),
-            "remedy": if v.kind == Kind::Healthy { "" } else { v.remedy() }})
+            "remedy": if v.kind == Kind::Healthy { "" } else { remedy(&v, &findings.subject, &findings.network) }})
     });
     json!({
         loss: m.flow.loss,

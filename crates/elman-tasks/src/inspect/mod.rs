@@ -11,6 +11,7 @@ pub(crate) use figure::escaped;
 mod json;
 mod page;
 mod product;
+mod remedy;
 mod report;
 mod sections;
 pub mod series;
@@ -18,11 +19,13 @@ pub mod series;
 mod tests;
 mod timing;
 mod unfolded;
+mod units;
 
 use crate::language_model::material::Tokens;
 use crate::language_model::moved;
 use crate::language_model::network;
 use crate::observer::asked;
+use crate::settings::Settings;
 use crate::tasks::{self, Evaluation, Report, Task};
 use crate::{Error, Silent, Stop};
 use elman_core::engine::Engine;
@@ -33,6 +36,7 @@ use elman_run::analysis::{
     most_selective, npz, recurrent_matrices,
 };
 use elman_run::{Model, Tensor, TensorFile, atomic};
+use remedy::Trained;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use timing::{RealTime, Timed};
@@ -89,7 +93,11 @@ struct Subject {
     symbols: Vec<String>,
     features: Vec<Feature>,
     lags: usize,
+    /// Steps of a window of training, how far the next one is from it, and how far the gradient goes back, in words.
     window: usize,
+    stride: usize,
+    goes_back: String,
+    trained: Trained,
 }
 
 /// How what is read is called.
@@ -210,6 +218,9 @@ pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error
         symbols,
         lags,
         window: evaluation.settings.size("seq-len"),
+        stride: evaluation.settings.size("stride"),
+        goes_back: goes_back(&evaluation.settings),
+        trained: Trained::LanguageModel,
     };
     let untrained = Network::new(&network::untrained(&model, &evaluation.settings)?)?;
     let path = TextPath::new(&network, &engine, &ids)?;
@@ -222,6 +233,16 @@ pub fn run(options: &Options, log: &mut dyn FnMut(&str)) -> Result<Report, Error
         let _ = std::fs::remove_dir(&out);
     }
     write(&findings?, &out)
+}
+
+/// How far back the gradient of a language model's training goes, in words.
+fn goes_back(settings: &Settings) -> String {
+    let (window, stride) = (settings.size("seq-len"), settings.size("stride"));
+    match settings.text("algorithm") {
+        "bptt" if stride == window => window.to_string(),
+        "bptt" => format!("{window}, in windows that move on by {stride}"),
+        forward => format!("all ({forward} carries the gradient forward)"),
+    }
 }
 
 /// Refuses to export to a file of another kind.
@@ -343,7 +364,7 @@ fn measure(
     let selective = most_selective(&trace, &subject.features);
     next("the unfolded network, and what some steps take")?;
     let unfolding = Unfolding::new(&network, path, engine)?;
-    let timed = timing::timed(&network, path, &Arc::new(Engine::new(1)), subject.window)?;
+    let timed = timing::timed(&network, path, &Arc::new(Engine::new(1)), subject.window, subject.stride)?;
     let real_time = timing::real_time(&network, path);
     Ok(Findings {
         saturation: Saturation::of(&trace),

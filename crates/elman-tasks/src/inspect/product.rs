@@ -2,6 +2,7 @@
 
 use super::figure::{self, Curve};
 use super::page::Page;
+use super::remedy::remedy;
 use super::sections::{capital, number, verdict_text};
 use super::{Findings, Measured};
 use elman_run::analysis::{Example, Kind, Products};
@@ -25,7 +26,10 @@ pub fn product(page: &mut Page, findings: &Findings) {
         );
     }
     if let Some(verdict) = &trained.verdict {
-        page.verdict(verdict.kind.name(), &format!("{} {}", capital(&verdict_text(verdict)), verdict.remedy()));
+        page.verdict(
+            verdict.kind.name(),
+            &format!("{} {}", capital(&verdict_text(verdict)), remedy(verdict, &findings.subject, &findings.network)),
+        );
     }
     if let Some(text) = beside_the_matrix(trained) {
         page.paragraph(&text);

@@ -1,7 +1,7 @@
 //! The report in words: its page, and the lines on the terminal.
 
 use super::page::Page;
-use super::{Findings, cost, double_sum, product, sections, unfolded};
+use super::{Findings, cost, double_sum, product, sections, unfolded, units};
 
 /// The whole page.
 pub fn page(findings: &Findings) -> String {
@@ -19,7 +19,7 @@ pub fn page(findings: &Findings) -> String {
     double_sum::double_sum(&mut page, findings);
     sections::matrices(&mut page, findings);
     sections::gates(&mut page, findings);
-    sections::units(&mut page, findings);
+    units::units(&mut page, findings);
     cost::cost(&mut page, findings);
     unfolded::unfolded(&mut page, findings);
     page.finish()

@@ -1,16 +1,10 @@
 //! The report's sections: a figure, what it shows, how to read it, what follows.
 
-use super::figure::{self, Curve, Points, Scale};
+use super::figure::{self, Curve, Points};
 use super::page::Page;
-use super::{Findings, MAX_MATRIX, Words};
+use super::{Findings, MAX_MATRIX};
 use elman_run::analysis::{Flow, Saturation, StateFlow, Verdict};
 
-/// Characters of a heat map.
-const SHOWN: usize = 100;
-/// Units of a heat map.
-const UNITS: usize = 12;
-/// Numbers of a series above its units.
-const READ: usize = 6;
 /// Points of a gate: of wider ones units are left out evenly, so that the page stays small.
 const POINTS: usize = 1000;
 
@@ -46,7 +40,7 @@ pub fn overview(page: &mut Page, findings: &Findings) {
         row("numbers of the state", network.state_width().to_string()),
         row(subject.words.material, subject.data.clone()),
         row("steps read", trace.steps.to_string()),
-        row("steps that training goes back", subject.window.to_string()),
+        row("steps that training goes back", subject.goes_back.clone()),
         row(
             "loss",
             format!("{:.4} {}; {:.4} before training", trained.flow.loss, subject.words.loss, untrained.flow.loss),
@@ -259,86 +253,6 @@ pub fn gates(page: &mut Page, findings: &Findings) {
          long times. One at the top whose forget gate is always shut forgets every step, like a layer that is not recurrent. Points \
          near the lower left corner are gates that act by degrees.",
     );
-}
-
-pub fn units(page: &mut Page, findings: &Findings) {
-    page.section("units", "What units follow");
-    let Findings { trace, selective, subject, .. } = findings;
-    let columns = trace.steps.min(SHOWN);
-    let symbols = &subject.symbols[..columns];
-    let Words { unit, material, .. } = subject.words;
-    let window = |values: &[f64]| values[..columns].to_vec();
-    let (mut rows, mut above): (Vec<(String, Vec<f64>)>, _) = (Vec::new(), "");
-    if !findings.network.is_of_tokens() {
-        // Numbers have no characters to stand under the columns.
-        rows.extend(subject.features.iter().take(READ).map(|f| (f.name.clone(), window(&f.values))));
-        above = "At the top what is read and to be predicted. ";
-    }
-    for s in selective.iter().take(UNITS) {
-        let series = &trace.series[s.series];
-        rows.push((
-            format!("{}{} [{}] {:+.2}", series.name, series.layer, s.unit, s.correlation),
-            window(&series.unit(s.unit)),
-        ));
-    }
-    let Some(best) = selective.first() else {
-        page.paragraph(&format!("The {material} has no property that changes: there is nothing to follow."));
-        return;
-    };
-    page.figure(&figure::heat_map(
-        "fig-units",
-        &format!("The units that follow the {material} most closely, over its beginning"),
-        &format!(
-            "{above}A row for each unit, a column for each of {columns} {unit}s. The closest follows “{}” with correlation {:+.2}.",
-            best.feature, best.correlation
-        ),
-        &rows,
-        symbols,
-        Scale::Signed,
-    ));
-    let table: Vec<Vec<String>> = selective
-        .iter()
-        .take(UNITS)
-        .map(|s| {
-            let series = &trace.series[s.series];
-            vec![
-                s.feature.clone(),
-                format!("{} of layer {}, unit {}", series.name, series.layer, s.unit),
-                format!("{:+.3}", s.correlation),
-            ]
-        })
-        .collect();
-    page.table(&[&format!("property of the {material}"), "unit", "correlation"], &table);
-    page.note(
-        "How to read it",
-        &format!(
-            "For each of {} properties of the {material} the unit that correlates most with it; the unit's value after the same step. \
-             Among {} units chance alone reaches some {:.2} over {} steps.",
-            subject.features.len(),
-            findings.network.state_width(),
-            4.0 / (trace.steps as f64).sqrt(),
-            trace.steps
-        ),
-    );
-    // The most varied gate of the first layer over the same text.
-    if let Some(gate) = trace
-        .series
-        .iter()
-        .find(|s| s.nature == elman_run::analysis::Nature::Gate && s.name == "f")
-        .or_else(|| trace.series.iter().find(|s| s.nature == elman_run::analysis::Nature::Gate))
-    {
-        let rows: Vec<(String, Vec<f64>)> = (0..gate.width.min(UNITS))
-            .map(|u| (format!("{}{} [{u}]", gate.name, gate.layer), window(&gate.unit(u))))
-            .collect();
-        page.figure(&figure::heat_map(
-            "fig-gate",
-            &format!("Gate {} of layer {}, its first units over the same {unit}s", gate.name, gate.layer),
-            &format!("Rows of units, columns of {unit}s; pale is shut, full colour is open."),
-            &rows,
-            symbols,
-            Scale::Unit,
-        ));
-    }
 }
 
 pub fn capital(text: &str) -> String {

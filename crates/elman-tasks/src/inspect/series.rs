@@ -1,5 +1,6 @@
 //! Looking into a network that reads numbers: the same report over a series.
 
+use super::remedy::Trained;
 use super::{Findings, LENGTH, Subject, Words, export, lags, measure, write};
 use crate::tasks::{Evaluation, OpenSeries, Report, Task};
 use crate::{Error, Stop};
@@ -103,6 +104,9 @@ pub fn run(
         symbols: marks(&path),
         lags: lags(options.lags, path.steps(), "lags", "inputs")?,
         window: options.window,
+        stride: options.window,
+        goes_back: options.window.to_string(),
+        trained: Trained::Program,
     };
     let findings: Findings = measure(now, &before, &path, subject, &engine, options.stop, log)?;
     write(&findings, &options.out)
@@ -175,6 +179,9 @@ pub(super) fn of_run(
         symbols: marks(&path),
         lags: lags(options.lags, steps, "--lags", "--length")?,
         window,
+        stride: window,
+        goes_back: window.to_string(),
+        trained: Trained::Plant,
     };
     let findings = measure(trained, &untrained, &path, subject, &engine, options.stop, log)?;
     write(&findings, &options.out.clone().unwrap_or_else(|| evaluation.dir.path().join("inspect")))

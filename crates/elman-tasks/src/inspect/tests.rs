@@ -126,6 +126,23 @@ fn the_page_is_whole_small_and_needs_nothing() {
         assert_eq!(json["cell"], cell);
         assert_eq!(json["steps"], 199);
         assert!(["vanishing", "healthy", "exploding"].contains(&json["verdict"].as_str().unwrap()));
+        let maps = json["heat_maps"].as_array().unwrap();
+        let gates = maps.iter().filter(|map| map["title"].as_str().unwrap().starts_with("Gate ")).count();
+        assert_eq!(
+            gates,
+            layers.parse::<usize>().unwrap()
+                * match cell {
+                    "elman" => 0,
+                    "gru" => 2,
+                    _ => 3,
+                }
+        );
+        for map in maps {
+            let rows = map["rows"].as_array().unwrap();
+            assert!(!rows.is_empty() && rows.iter().all(|row| row["values"].as_array().unwrap().len() == 100));
+            assert_eq!(map["columns"].as_array().unwrap().len(), 100);
+            assert!(page.contains(map["title"].as_str().unwrap()));
+        }
         let shares = json["trained"]["gradient_by_parameter"][0]["shares"].as_array().unwrap();
         assert!((shares.iter().map(|s| s.as_f64().unwrap()).sum::<f64>() - 1.0).abs() < 1e-9);
         let unfolded = &json["unfolded"];
@@ -473,4 +490,27 @@ fn a_series_that_does_not_fit_is_told() {
     assert!(message(&ten, &ten, None, 5, &before).starts_with(other));
     assert!(message(&ten, &ten, None, 5, &another).starts_with(other));
     assert!(message(&[], &[], None, 5, &now).contains("0 steps"));
+}
+
+/// What is said of a run's way to learn is what it did, and what is advised is what its command takes.
+#[test]
+fn the_way_it_learnt_and_the_advice_are_the_runs_own() {
+    let of = |task: &str, settings: &[(&str, &str)]| {
+        let (_folder, dir) = trained_for(task, settings);
+        let options = Options { length: Some(60), ..options(&dir, &GO) };
+        let json = serde_json::Value::Object(inspect(&options).unwrap().json);
+        (json, std::fs::read_to_string(dir.join("inspect/report.html")).unwrap())
+    };
+    let windows = |json: &serde_json::Value| -> f64 {
+        let costs = json["costs"].as_array().unwrap();
+        costs.iter().find(|c| c["way"] == "BPTT in windows").unwrap()["operations"].as_f64().unwrap()
+    };
+    let (plain, _) = of("char-lm", &[]);
+    assert_eq!(plain["training_goes_back"], "16");
+    let (moved, page) = of("char-lm", &[("stride", "4")]);
+    assert_eq!(moved["training_goes_back"], "16, in windows that move on by 4");
+    assert!(page.contains("windows of 16 steps, each 4 further on"));
+    assert_eq!(windows(&moved), 4.0 * windows(&plain));
+    let (forward, _) = of("char-lm", &[("algorithm", "rtrl"), ("stride", "16")]);
+    assert_eq!(forward["training_goes_back"], "all (rtrl carries the gradient forward)");
 }

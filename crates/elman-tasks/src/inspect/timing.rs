@@ -48,7 +48,13 @@ const MOST: usize = 1 << 29;
 const ENOUGH: f64 = 0.3;
 
 /// A quarter, half and all of the steps, the fastest of three.
-pub fn timed(network: &Network, path: &Path, engine: &Arc<Engine>, window: usize) -> Result<Vec<Timed>, Error> {
+pub fn timed(
+    network: &Network,
+    path: &Path,
+    engine: &Arc<Engine>,
+    window: usize,
+    stride: usize,
+) -> Result<Vec<Timed>, Error> {
     let mut found = Vec::new();
     for steps in [path.steps() / 4, path.steps() / 2, path.steps()].into_iter().filter(|&s| s > 0) {
         let mut least = [f64::INFINITY; 6];
@@ -65,7 +71,7 @@ pub fn timed(network: &Network, path: &Path, engine: &Arc<Engine>, window: usize
             let now = took(0, 0.0);
             bytes = bptt(network, path, engine, steps)?.bytes;
             let now = took(1, now);
-            for start in (0..steps).step_by(window.max(1)) {
+            for start in (0..steps).step_by(stride.max(1)) {
                 let range = start..steps.min(start + window.max(1));
                 window_bytes = bptt_over(network, path, engine, range)?.bytes.max(window_bytes);
             }

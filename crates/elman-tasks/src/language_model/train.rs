@@ -198,10 +198,10 @@ impl Learner for Reader {
         Ok(())
     }
 
-    fn explosion(&self, run: &TextRun, loss: f64) -> Option<(String, String)> {
+    fn explosion(&self, run: &TextRun, which: &str, loss: f64) -> Option<(String, String)> {
         let guess = (material(run).corpus.vocabulary.len().max(2) as f64).ln();
-        (loss > EXPLOSION * guess)
-            .then(|| (format!("the loss explodes: that of guessing is {guess:.1} nats, and it"), format!("{loss:.1}")))
+        (loss.is_nan() || loss > EXPLOSION * guess)
+            .then(|| (format!("{which} explodes: that of guessing is {guess:.1} nats, and it"), format!("{loss:.1}")))
     }
 
     fn watch(&self, run: &TextRun) -> Result<Vec<(String, f64)>, Error> {
@@ -221,6 +221,7 @@ impl Learner for Reader {
         let tokens = &material(run).corpus.tokens;
         let scored = score(&model, &self.engine, tokens, part.start..end, &never, &mut crate::Silent)?;
         let Some(scored) = scored else { return Ok(None) };
+        run.check_score(self, scored.nats)?;
         run.observer.held_out(run.trainer.step_count(), &scored);
         if run.progress.improves(scored.nats) {
             model.save(run.dir.best())?;
@@ -394,13 +395,7 @@ impl Reader {
         let scored = score(model, &self.engine, &source.source().corpus.tokens, part, stop, *observer)?;
         run.observer.end();
         let scored = scored.ok_or_else(|| run.interrupted())?;
-        if !scored.nats.is_finite() {
-            let step = run.trainer.step_count();
-            return Err(Error::Failed(format!(
-                "step {step}: the held-out loss is {}; start again with a lower --lr",
-                scored.nats
-            )));
-        }
+        run.check_score(self, scored.nats)?;
         Ok(Some(scored))
     }
 }

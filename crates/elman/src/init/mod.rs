@@ -249,9 +249,8 @@ impl Init {
                 Role::Bias if p.name == "bias_ih" && !two_biases => {
                     (0..p.rows).map(|_| random.symmetric(bound) + random.symmetric(bound)).collect()
                 }
-                Role::Unit if let Some((low, high)) = layer.initial_range(p) => {
-                    let share = |random: &mut Random| f64::from(random.symmetric(1.0)) * 0.5 + 0.5;
-                    (0..p.rows).map(|_| (low + (high - low) * share(&mut random)) as f32).collect()
+                Role::Unit if let Some(draw) = layer.initial_draw(p) => {
+                    unit_numbers(layer, l, p, draw, seed).into_iter().map(|number| number as f32).collect()
                 }
                 Role::Bias | Role::Unit => (0..p.rows).map(|_| random.symmetric(bound)).collect(),
             });
@@ -295,6 +294,24 @@ impl Init {
         }
         Ok(values)
     }
+}
+
+/// What is drawn for each unit of a parameter. What its formula names is drawn again, from the stream of its own path.
+fn unit_numbers(layer: &Layer, l: usize, p: &Parameter, draw: elman_core::Draw, seed: u64) -> Vec<f64> {
+    let named: Vec<(&str, Vec<f64>)> = draw
+        .units()
+        .into_iter()
+        .filter_map(|unit| {
+            let other =
+                layer.parameters().iter().find(|p| p.role == Role::Unit && p.name == format!("weight_{unit}"))?;
+            Some((unit, unit_numbers(layer, l, other, layer.initial_draw(other)?, seed)))
+        })
+        .collect();
+    let mut random = Random::new(seed, &format!("init/{}_l{l}", p.name));
+    let mut share = || f64::from(random.symmetric(1.0)) * 0.5 + 0.5;
+    let number_of =
+        |row: usize, unit: &str| named.iter().find(|(name, _)| *name == unit).map_or(f64::NAN, |(_, of)| of[row]);
+    (0..p.rows).map(|row| draw.number(&mut share, &|unit| number_of(row, unit))).collect()
 }
 
 /// What a block of a weight multiplies.

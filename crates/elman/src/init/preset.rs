@@ -36,9 +36,9 @@ pub const PRESETS: &[Preset] = &[
     Preset { name: "grnn", title: "gRNN", doc: "rectifiers, random normal matrix", cell: "elman-relu", recurrent: "gaussian", bias: Bias::Zeros },
 ];
 
-/// The preset of this name.
+/// The preset of this name, or of this title as the table has it: `iRNN` is `irnn-small`, `IRNN` is `irnn`.
 pub fn find_preset(name: &str) -> Option<&'static Preset> {
-    PRESETS.iter().find(|preset| preset.name == name)
+    PRESETS.iter().find(|preset| preset.name == name || preset.title == name)
 }
 
 impl Preset {

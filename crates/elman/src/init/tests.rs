@@ -3,7 +3,7 @@ use crate::parameters::{Named, export};
 use crate::recurrent::RecurrentConfig;
 use burn::tensor::Device;
 use elman_core::cells::{self, REGISTRY as CELLS};
-use elman_core::{Layer, Sizes};
+use elman_core::{Draw, Layer, Sizes};
 
 fn draw(name: &str, rows: usize, cols: usize, seed: u64) -> Vec<f32> {
     let shape = Shape { rows, cols, hidden: rows };
@@ -176,6 +176,32 @@ fn spreads_are_those_of_the_widths() {
     assert!(draw("zeros", 3, 4, 1).iter().all(|&x| x == 0.0));
 }
 
+/// |λ|² and the angle are uniform on the ring, and γ of each unit is √(1 - |λ|²) of its own λ (Orvieto et al. 2023, lemma 3.2 and section 3.4).
+#[test]
+fn the_lru_begins_on_its_ring() {
+    let all = made("lru", Sizes { input: 1, hidden: 4000, output: 1 }, &Init::default()).unwrap();
+    let values = |name: &str| -> Vec<f64> {
+        let found = all.iter().find(|p| p.name == format!("weight_{name}_l0")).unwrap();
+        found.values.iter().map(|&v| f64::from(v)).collect()
+    };
+    let squares: Vec<f64> = values("nu").into_iter().map(|nu| (-2.0 * nu.exp()).exp()).collect();
+    let angles: Vec<f64> = values("theta").into_iter().map(f64::exp).collect();
+    for (what, numbers, low, high) in
+        [("|λ|²", &squares, 0.3721, 0.9801), ("angle", &angles, 0.01, std::f64::consts::PI)]
+    {
+        // A tenth of them in each tenth of the range: 400, with a standard deviation of 19.
+        let mut counts = [0; 10];
+        for &number in numbers {
+            assert!((low - 1e-6..high + 1e-6).contains(&number), "{what} {number}");
+            counts[(((number - low) / (high - low) * 10.0) as usize).min(9)] += 1;
+        }
+        assert!(counts.iter().all(|count| (320..480).contains(count)), "{what}: {counts:?}");
+    }
+    for (square, g) in squares.iter().zip(values("g")) {
+        assert!((square + (2.0 * g).exp() - 1.0).abs() < 1e-6, "|λ|² {square}, γ {}", g.exp());
+    }
+}
+
 /// The default as it was before there was a choice: element after element from the stream of the parameter's path.
 #[test]
 fn the_default_is_pytorchs_for_every_cell() {
@@ -185,9 +211,13 @@ fn the_default_is_pytorchs_for_every_cell() {
         let bound = 1.0 / 5f32.sqrt();
         let layer = Layer::new((cell.make)(), Sizes { input: 3, hidden: 5, output: 4 }).unwrap();
         for (p, parameter) in all.iter().zip(layer.parameters()) {
+            let draw = layer.initial_draw(parameter);
+            if draw.is_some_and(|draw| !matches!(draw, Draw::Uniform(..))) {
+                continue;
+            }
             let mut random = Random::new(5, &format!("init/{}", p.name));
             let mut next = || {
-                if let Some((low, high)) = layer.initial_range(parameter) {
+                if let Some(Draw::Uniform(low, high)) = draw {
                     return (low + (high - low) * (f64::from(random.symmetric(1.0)) * 0.5 + 0.5)) as f32;
                 }
                 let first = random.symmetric(bound);

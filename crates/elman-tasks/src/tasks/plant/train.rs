@@ -119,13 +119,14 @@ impl Learner for Identifier {
         notes.collect::<Vec<_>>().iter().for_each(|note| run.observer.note(note));
     }
 
-    fn explosion(&self, _: &PlantRun, loss: f64) -> Option<(String, String)> {
-        let what = "the loss explodes: that of the mean as prediction is 1, and it";
-        (loss > EXPLOSION).then(|| (what.into(), format!("{loss:.1e}")))
+    fn explosion(&self, _: &PlantRun, which: &str, loss: f64) -> Option<(String, String)> {
+        let what = format!("{which} explodes: that of the mean as prediction is 1, and it");
+        (loss.is_nan() || loss > EXPLOSION).then(|| (what, format!("{loss:.1e}")))
     }
 
     fn score(&mut self, run: &mut PlantRun) -> Result<Option<Metric>, Error> {
         let fits = model::fits(run.trainer.network(), &self.data.held_out)?;
+        run.check_score(self, fits.one_step.relative)?;
         run.observer.note(&format!("step {}, held-out: {}", run.trainer.step_count(), describe(&fits)));
         keep_if_best(run, &fits)?;
         Ok(Some(Metric { held_out: Some(fits.one_step.relative), ..free_run_of(&fits) }))
@@ -158,6 +159,7 @@ impl Learner for Identifier {
         let mut report = run.report();
         // As it was saved: a file keeps some 48 bits of the units.
         let held_out = score(&model::load(&run.dir.model())?, &self.data, &mut report)?;
+        run.check_score(&self, held_out.one_step.relative)?;
         if !run.progress.has_best() {
             keep_if_best(&mut run, &held_out)?;
         }
