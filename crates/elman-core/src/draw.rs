@@ -54,18 +54,33 @@ impl Draw {
             Draw::Uniform(low, high) => (low, high),
             Draw::Number(number) => (number, number),
             Draw::Unit(name) => unit(name),
-            Draw::Sum(a, b) => (of(a).0 + of(b).0, of(a).1 + of(b).1),
-            Draw::Difference(a, b) => (of(a).0 - of(b).1, of(a).1 - of(b).0),
+            Draw::Sum(a, b) => {
+                let ((a, b), (c, d)) = (of(a), of(b));
+                (a + c, b + d)
+            }
+            Draw::Difference(a, b) => {
+                let ((a, b), (c, d)) = (of(a), of(b));
+                (a - d, b - c)
+            }
             Draw::Product(a, b) => {
                 let ((a, b), (c, d)) = (of(a), of(b));
                 let corners = [a * c, a * d, b * c, b * d];
+                if corners.iter().any(|corner| corner.is_nan()) {
+                    return (f64::NAN, f64::NAN);
+                }
                 (
                     corners.into_iter().fold(f64::INFINITY, f64::min),
                     corners.into_iter().fold(f64::NEG_INFINITY, f64::max),
                 )
             }
-            Draw::Exp(a) => (of(a).0.exp(), of(a).1.exp()),
-            Draw::Ln(a) => (of(a).0.ln(), of(a).1.ln()),
+            Draw::Exp(a) => {
+                let (low, high) = of(a);
+                (low.exp(), high.exp())
+            }
+            Draw::Ln(a) => {
+                let (low, high) = of(a);
+                (low.ln(), high.ln())
+            }
         }
     }
 
@@ -153,6 +168,7 @@ mod tests {
         let spec = lru.spec();
         assert_eq!(Ln(&Uniform(0.0, 1.0)).range(spec), None);
         assert_eq!(Ln(&Uniform(-2.0, -1.0)).range(spec), None);
+        assert_eq!(Product(&Number(0.0), &Ln(&Uniform(0.0, 1.0))).range(spec), None, "0 times minus infinity");
         assert_eq!(Unit("nothing").range(spec), None);
         assert_eq!(Unit("g").range(spec), None, "g names another");
         assert!(Unit("nu").range(spec).is_some());

@@ -235,6 +235,21 @@ fn long_and_deep_equations_are_refused() {
     assert!(said.starts_with("3:3: the equations up to a matrix of this step's values use 41 gates"), "{said}");
 }
 
+/// A long or deep formula of what is drawn is read at once, or refused; none hangs or falls.
+#[test]
+fn long_and_deep_draws_are_read_or_refused() {
+    let cell = |draw: &str| {
+        let text =
+            format!("draws\nForward\n  h_t = p * h_{{t-1}} + W_h x_t\nParameters\n  drawn before training: p = {draw}");
+        text_cell::parse(&text).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(cell(&["1"; 100].join(" + ")), Ok(()));
+    assert_eq!(cell(&format!("{}0{}", "exp(0 * ".repeat(50), ")".repeat(50))), Ok(()));
+    for long in [["1"; 50_000].join(" + "), "exp(".repeat(40_000), format!("{}1{}", "(".repeat(65), ")".repeat(65))] {
+        assert!(cell(&long).unwrap_err().contains("does not say how a parameter is drawn"));
+    }
+}
+
 /// Whatever is done to a text, it is a cell or an error with a place inside it.
 #[test]
 fn no_text_makes_the_reader_fall() {

@@ -1,14 +1,13 @@
 //! How parameters are drawn before training: `p from 2 to 5`, or `q = ln(from 1 to 2)`.
 
 use super::lexer::{self, Name, Placed, Token};
+use super::parse::{MAX_DEPTH, MAX_OPERATIONS};
 use crate::Draw;
-
-/// The deepest brackets.
-const MAX_DEPTH: usize = 64;
 
 /// One item of the line.
 pub(super) fn item(text: &str, line: usize) -> Option<(Name, Draw)> {
-    let tokens = lexer::tokens(text, line).ok()?;
+    // Formulas are walked by recursion, as equations are.
+    let tokens = lexer::tokens(text, line).ok().filter(|tokens| tokens.len() <= MAX_OPERATIONS)?;
     let mut reader = Reader { tokens: &tokens, depth: 0 };
     let Token::Name(name) = reader.take()? else { return None };
     let draw = match reader.peek() {

@@ -5,8 +5,8 @@ use super::function::Function;
 use super::lexer::{Name, Placed, Token};
 
 /// The most operations of an equation, and the deepest brackets: trees are walked by recursion.
-const MAX_OPERATIONS: usize = 256;
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_OPERATIONS: usize = 256;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// A right side, or a part of one.
 #[derive(Clone, Debug)]
