@@ -8,6 +8,7 @@ pub mod cell;
 pub mod cells;
 pub mod describe;
 mod draw;
+pub mod elementwise;
 pub mod engine;
 pub mod layer;
 mod mean_feeds;

@@ -3,7 +3,8 @@
 use crate::algebra::Real;
 use crate::algebra::expression::StageGraph;
 use crate::cell::{Cell, CellSpec, StageSpec};
-use crate::recorded_cell::{self, RecordedCell};
+use crate::elementwise;
+use crate::recorded_cell::RecordedCell;
 use std::sync::Arc;
 
 /// The same cell with every feed that training draws ([`StageSpec::feed_probabilities`]) at its mean, a constant of the equations. Feeds that the
@@ -60,7 +61,7 @@ struct AtMeans {
     arguments: Vec<Argument>,
 }
 
-impl recorded_cell::Equations for AtMeans {
+impl elementwise::Equations for AtMeans {
     fn eval<R: Real>(&self, arguments: &[R]) -> Vec<R> {
         let argument = |from: &Argument| match *from {
             Argument::Given(index) => arguments[index],

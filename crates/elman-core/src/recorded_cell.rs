@@ -3,15 +3,10 @@
 use crate::algebra::expression::record;
 use crate::algebra::lanes::Isa;
 use crate::algebra::program::{MAX_ARGUMENTS, Program};
-use crate::algebra::{Dual, Element, Expr, Real};
+use crate::algebra::{Dual, Element, Expr};
 use crate::cell::{Cell, CellSpec, Column, Pointwise};
+use crate::elementwise::Equations;
 use core::fmt;
-
-/// The equations of a stage, for any number.
-pub(crate) trait Equations: Send + Sync + 'static {
-    /// The values that the stage writes.
-    fn eval<R: Real>(&self, arguments: &[R]) -> Vec<R>;
-}
 
 /// A stage in every form: as it is, and recorded on numbers and on dual numbers.
 struct Stage<E> {

@@ -3,7 +3,8 @@
 use crate::algebra::Real;
 use crate::algebra::expression::StageGraph;
 use crate::cell::{Cell, CellSpec, OptionError, StageSpec};
-use crate::recorded_cell::{self, RecordedCell};
+use crate::elementwise;
+use crate::recorded_cell::RecordedCell;
 use std::sync::Arc;
 
 /// Zoneout (Krueger, Maharaj, Kramár, Pezeshki, Ballas, Ke, Goyal, Bengio, Courville & Pal, "Zoneout: regularizing RNNs by randomly
@@ -142,7 +143,7 @@ impl Equations {
     }
 }
 
-impl recorded_cell::Equations for Equations {
+impl elementwise::Equations for Equations {
     fn eval<R: Real>(&self, arguments: &[R]) -> Vec<R> {
         let own: Vec<R> = self.arguments.iter().map(|&a| arguments[a]).collect();
         let mut written = self.within.eval_named(&own);

@@ -34,26 +34,42 @@ pub(crate) fn slice<F: Number>(tensor: &FlexTensor) -> &[F] {
 pub(crate) struct Operand {
     pub tensor: FlexTensor,
     pub node: Option<NodeGuard>,
+    /// Whether its device has gradient checkpointing, as then the results must have.
+    pub checkpointing: bool,
+}
+
+/// A tensor on the tape.
+pub(crate) type TapeTensor = burn::backend::tensor::FloatTensor<Tape>;
+
+/// What an operation gives. A device with gradient checkpointing records on the same graph under another type.
+pub(crate) fn recorded<const D: usize>(tensor: TapeTensor, checkpointing: bool) -> Tensor<D> {
+    match checkpointing {
+        true => Tensor::from_primitive::<Autodiff<Flex, BalancedCheckpointing>>(tensor),
+        false => Tensor::from_primitive::<Tape>(tensor),
+    }
 }
 
 impl Operand {
     /// # Panics
     /// If the tensor is not on Flex.
     pub fn new<const D: usize>(tensor: Tensor<D>) -> Operand {
-        let (tensor, node) = if !tensor.is_autodiff() {
-            (tensor.try_into_primitive::<Flex>().expect("a tensor on Flex"), None)
+        let (mut node, mut checkpointing) = (None, false);
+        let tensor = if !tensor.is_autodiff() {
+            tensor.try_into_primitive::<Flex>().expect("a tensor on Flex")
         } else {
-            // A device with gradient checkpointing records on the same graph under another type.
-            let (tensor, node) = match tensor.clone().try_into_primitive::<Tape>() {
+            let (tensor, its_node) = match tensor.clone().try_into_primitive::<Tape>() {
                 Ok(tensor) => tensor.into_parts(),
-                Err(_) => tensor
-                    .try_into_primitive::<Autodiff<Flex, BalancedCheckpointing>>()
-                    .expect("a tensor on Flex")
-                    .into_parts(),
+                Err(_) => {
+                    checkpointing = true;
+                    let tensor = tensor.try_into_primitive::<Autodiff<Flex, BalancedCheckpointing>>();
+                    tensor.expect("a tensor on Flex").into_parts()
+                }
             };
-            (tensor, Some(node))
+            node = Some(its_node);
+            tensor
         };
-        Operand { tensor: if tensor.as_bytes_contiguous() { tensor } else { tensor.to_contiguous() }, node }
+        let tensor = if tensor.as_bytes_contiguous() { tensor } else { tensor.to_contiguous() };
+        Operand { tensor, node, checkpointing }
     }
 }
 

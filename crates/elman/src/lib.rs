@@ -33,6 +33,7 @@ pub mod random;
 pub mod recurrent;
 pub mod regularisation;
 mod runtime;
+mod tap;
 pub mod train;
 
 pub use random::Random;

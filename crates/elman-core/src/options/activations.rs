@@ -6,7 +6,8 @@
 use crate::algebra::expression::{Node, NodeId, StageGraph};
 use crate::algebra::{Activation, Real};
 use crate::cell::{Cell, CellSpec, StageSpec};
-use crate::recorded_cell::{self, RecordedCell};
+use crate::elementwise;
+use crate::recorded_cell::RecordedCell;
 use std::sync::Arc;
 
 /// Which of the activations of a stage: its tanh, or where it has none, its other functions.
@@ -121,7 +122,7 @@ fn name(
     ["a", "b", "e", "d", "k", "w"].into_iter().find(|letter| !taken.contains(letter)).expect("a letter is left")
 }
 
-impl recorded_cell::Equations for Replaced {
+impl elementwise::Equations for Replaced {
     fn eval<R: Real>(&self, arguments: &[R]) -> Vec<R> {
         let mut values: Vec<R> = Vec::with_capacity(self.within.nodes.len());
         for (id, node) in self.within.nodes.iter().enumerate() {

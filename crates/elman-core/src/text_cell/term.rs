@@ -2,7 +2,7 @@
 
 use super::function::Function;
 use crate::algebra::Real;
-use crate::recorded_cell;
+use crate::elementwise;
 
 /// A term over leaves of type `L`.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +90,7 @@ pub(super) struct Equations {
     pub outputs: Vec<usize>,
 }
 
-impl recorded_cell::Equations for Equations {
+impl elementwise::Equations for Equations {
     fn eval<R: Real>(&self, arguments: &[R]) -> Vec<R> {
         let mut results: Vec<R> = Vec::with_capacity(self.lines.len());
         for (name, term) in &self.lines {

@@ -1,36 +1,12 @@
 //! Dense layers and multilayer perceptrons, with PyTorch's names and layouts.
 
+use super::activation::activate;
 use super::error::{LARGEST, NetworkError};
 use crate::random::Random;
-use crate::recurrent::{evaluate, leaf};
+use crate::recurrent::leaf;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use elman_core::algebra::Activation;
-use elman_core::algebra::expression::StageGraph;
-use elman_core::cells::Elman;
-
-/// The activation of this name, one of [`Activation::ALL`].
-///
-/// ```
-/// use elman::network::activation_named;
-/// assert!(activation_named("tanh").is_ok() && activation_named("softplus").is_ok());
-/// let error = activation_named("tan").unwrap_err().to_string();
-/// assert!(error.starts_with("there is no activation `tan`; there are: tanh, sigmoid, relu, identity, "));
-/// ```
-///
-/// # Errors
-/// There is none of this name.
-pub fn activation_named(name: &str) -> Result<Activation, NetworkError> {
-    let found = Activation::ALL.into_iter().find(|(known, _)| *known == name);
-    found.map(|(_, activation)| activation).ok_or_else(|| NetworkError::Activation { name: name.to_string() })
-}
-
-/// The activation of every element of a tensor: the recorded equation of the cell `elman`, whose one gate it is applied to.
-pub(crate) fn activate(function: Activation, x: Tensor<2>) -> Tensor<2> {
-    let options = (&x.device(), x.dtype());
-    let graph = StageGraph::of(&Elman { activation: function }, 0);
-    evaluate(&graph, &[x], options).remove(0)
-}
 
 /// A parameter of this shape, uniform in ±bound, from the stream of `seed` that its path names.
 pub(crate) fn uniform<const D: usize>(
@@ -200,7 +176,7 @@ mod tests {
             ("softsign", |a| a / (1.0 + a.abs())),
             ("sin", f64::sin),
         ] {
-            let activation = activation_named(name).unwrap();
+            let activation = crate::network::activation_named(name).unwrap();
             let config = MlpConfig { activation, ..MlpConfig::new(3, &[4], 2) };
             let mlp = crate::network::testing::doubled(config.init(2, "mlp", &device).unwrap());
             let x = tensor([5, 3], "x", &device);

@@ -1,5 +1,6 @@
 //! Networks: what is built from recurrent layers and a readout, and those that are no layers: memories.
 
+pub(crate) mod activation;
 pub mod bidirectional;
 pub mod deep;
 pub mod dense;
@@ -23,9 +24,10 @@ pub mod tdnn;
 pub(crate) mod testing;
 pub mod tree;
 
+pub use activation::activation_named;
 pub use bidirectional::{Bidirectional, BidirectionalConfig, Merge};
 pub use deep::{DeepConfig, DeepRecurrent, Hold};
-pub use dense::{Dense, Mlp, MlpConfig, activation_named};
+pub use dense::{Dense, Mlp, MlpConfig};
 pub use error::NetworkError;
 pub use forcing::Forcing;
 pub use language_model::{LanguageModel, LanguageModelConfig, TokenBatch};

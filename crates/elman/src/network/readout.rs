@@ -4,7 +4,7 @@
 //! more of a word model's. Here forward makes the gradients at once, in blocks: the scores of all rows for all words never stand in
 //! memory together ([`elman_core::engine::readout`] has the equations).
 
-use crate::flex::{Operand, Tape, from_vec, is_flex, slice};
+use crate::flex::{Operand, Tape, from_vec, is_flex, recorded, slice};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
@@ -83,6 +83,7 @@ pub(crate) fn portable(y: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, targets
 fn fused(bf16: Option<Bf16Kernel>, y: Tensor<2>, weight: Tensor<2>, bias: Tensor<1>, targets: &[u32]) -> Tensor<1> {
     let operands = [Operand::new(y), Operand::new(weight), Operand::new(bias)];
     let on_tape = operands.iter().any(|o| o.node.is_some());
+    let checkpointing = operands.iter().any(|o| o.checkpointing);
     let [y, weight, bias] = operands.each_ref().map(|o| slice::<f32>(&o.tensor));
     let scale = 1.0 / targets.iter().filter(|&&t| t != IGNORE).count().max(1) as f32;
     let job = Job { bf16, weight, bias, scale };
@@ -98,7 +99,7 @@ fn fused(bf16: Option<Bf16Kernel>, y: Tensor<2>, weight: Tensor<2>, bias: Tensor
         OpsKind::Tracked(op) => op.finish(Arc::new(Mutex::new(Some(gradients))), loss),
         OpsKind::UnTracked(op) => op.finish(loss),
     };
-    Tensor::from_primitive::<Tape>(loss)
+    recorded(loss, checkpointing)
 }
 
 /// Words that a thread takes at a time. A vocabulary that is not larger is divided by rows instead.

@@ -1,6 +1,6 @@
 //! The second-order recurrent network.
 
-use super::dense::activate;
+use super::activation::activate;
 use super::rows::{divide, integers};
 use crate::random::Random;
 use crate::recurrent::leaf;

@@ -1,6 +1,7 @@
 //! Time-delay neural networks: layers of windows over time, with the same weights at every step.
 
-use super::dense::{activate, by_rows, uniform};
+use super::activation::activate;
+use super::dense::{by_rows, uniform};
 use super::error::{LARGEST, NetworkError};
 use super::series::SeriesError;
 use super::system::SequenceMap;

@@ -1,19 +1,18 @@
 //! One layer over one sequence as a single operation on Flex, forward and backward by the engine.
 //!
-//! A Burn operation has one output. The layer's is y, which is the engine's own vector; every final state is a *tap* on y: an
-//! operation whose backward puts the state's gradient aside for the layer's backward, which comes later, since y is the tap's
-//! input. So nothing is packed, sliced or copied, and a detached state costs nothing.
+//! A Burn operation has one output. The layer's is y, which is the engine's own vector; every final state is a tap on y.
 
 use super::{Call, Input, LayerCall};
-use crate::flex::{Number, Operand, Tape, from_vec, slice};
+use crate::flex::{Number, Operand, Tape, TapeTensor, from_vec, recorded, slice};
 use crate::runtime::{Lease, Runtime};
+use crate::tap::Taps;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients as TapeGradients;
 use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
-use burn::backend::{Autodiff, AutodiffBackend, Flex};
-use burn::tensor::{DType, Shape, Tensor};
+use burn::backend::{AutodiffBackend, Flex};
+use burn::tensor::{DType, Tensor};
 use elman_core::Layer;
 use elman_core::engine::{Gradients, Input as CoreInput, Mask, Output, Scan, Sequence};
 use elman_core::layer::Place;
@@ -89,8 +88,6 @@ struct Kept<F: Number> {
     d_state: Taps,
 }
 
-type Taps = Arc<Mutex<Vec<Option<FlexTensor>>>>;
-
 fn run_in<F: Number>(runtime: &Arc<Runtime>, layer: &Arc<Layer>, call: LayerCall) -> (Tensor<3>, Vec<Tensor<2>>) {
     let mut operands = Vec::new();
     let (ids, [steps, batch]) = match call.input {
@@ -126,6 +123,7 @@ fn run_in<F: Number>(runtime: &Arc<Runtime>, layer: &Arc<Layer>, call: LayerCall
         masks,
     });
     let on_tape = operands.iter().any(|o| o.node.is_some());
+    let checkpointing = operands.iter().any(|o| o.checkpointing);
     let (inputs, nodes): (Vec<_>, Vec<_>) = operands.into_iter().map(|o| (o.tensor, o.node)).unzip();
     let mut lease = runtime.lend::<F>();
     let mut out = Output { y: Vec::new(), state: Vec::new() };
@@ -152,27 +150,17 @@ fn run_in<F: Number>(runtime: &Arc<Runtime>, layer: &Arc<Layer>, call: LayerCall
         .zip(&inputs)
         .map(|(node, tensor)| node.unwrap_or_else(|| Tape::from_inner(tensor.clone()).node()))
         .collect();
-    let d_state: Taps = Arc::new(Mutex::new(vec![None; states.len()]));
+    let d_state = Taps::new(states.len(), checkpointing);
     let workspace = Arc::new(Mutex::new(lease));
     let kept = Kept { shared, inputs, y: y.clone(), workspace, d_state: d_state.clone() };
     let y = record_any(nodes, kept, y);
     let states = states
         .into_iter()
         .enumerate()
-        .map(|(index, state)| {
-            let tap = Tap { index, y_shape: vec![steps, batch, layer.output_width()] };
-            let state =
-                match Backward::<Flex, 1>::prepare::<NoCheckpointing>(tap, [y.node()]).compute_bound().stateful() {
-                    OpsKind::Tracked(op) => op.finish(d_state.clone(), state),
-                    OpsKind::UnTracked(op) => op.finish(state),
-                };
-            Tensor::from_primitive::<Tape>(state)
-        })
+        .map(|(index, state)| d_state.output(index, state, &y, vec![steps, batch, layer.output_width()]))
         .collect();
-    (Tensor::from_primitive::<Tape>(y), states)
+    (recorded(y, checkpointing), states)
 }
-
-type TapeTensor = burn::backend::tensor::FloatTensor<Autodiff<Flex>>;
 
 /// The tape wants the number of inputs as a constant.
 fn record_any<F: Number>(nodes: Vec<NodeGuard>, kept: Kept<F>, y: FlexTensor) -> TapeTensor {
@@ -207,17 +195,7 @@ impl<F: Number, const N: usize> Backward<Flex, N> for Recurrence<F> {
         let d_y = gradients.consume::<Flex>(&ops.node).to_contiguous();
         let Kept { shared, inputs, y, workspace, d_state } = ops.state;
         let layer = &shared.layer;
-        let taps: Vec<Option<FlexTensor>> =
-            d_state.lock().unwrap_or_else(|p| p.into_inner()).iter_mut().map(|tap| tap.take()).collect();
-        let d_state: Option<Vec<FlexTensor>> = taps.iter().any(Option::is_some).then(|| {
-            taps.into_iter()
-                .zip(layer.state_widths())
-                .map(|(tap, w)| match tap {
-                    Some(tap) => tap.to_contiguous(),
-                    None => FlexTensor::zeros(Shape::from([shared.batch, w]), d_y.dtype()),
-                })
-                .collect()
-        });
+        let d_state = d_state.take(d_y.dtype(), layer.state_widths().into_iter().map(|w| [shared.batch, w]));
         let d_state: Option<Vec<&[F]>> = d_state.as_ref().map(|s| s.iter().map(slice::<F>).collect());
 
         let mut d = Gradients::<F>::default();
@@ -245,27 +223,6 @@ impl<F: Number, const N: usize> Backward<Flex, N> for Recurrence<F> {
             if let Some(parent) = parent {
                 gradients.register::<Flex>(parent.id, from_vec(gradient, &input.layout().shape().to_vec()));
             }
-        }
-    }
-}
-
-/// The operation of a final state.
-#[derive(Debug)]
-struct Tap {
-    index: usize,
-    y_shape: Vec<usize>,
-}
-
-impl Backward<Flex, 1> for Tap {
-    type State = Taps;
-
-    fn backward(self, ops: Ops<Taps, 1>, gradients: &mut TapeGradients, _: &mut Checkpointer) {
-        let d = gradients.consume::<Flex>(&ops.node);
-        let dtype = d.dtype();
-        ops.state.lock().unwrap_or_else(|p| p.into_inner())[self.index] = Some(d);
-        if let [Some(y)] = &ops.parents {
-            // y may have no gradient of its own; the tape wants one.
-            gradients.register::<Flex>(y.id, FlexTensor::zeros(Shape::from(self.y_shape), dtype));
         }
     }
 }

@@ -1,5 +1,9 @@
 use super::*;
+use crate::network::Dense;
+use crate::network::activation::activate;
+use crate::network::readout::cross_entropy;
 use burn::module::Module;
+use elman_core::algebra::Activation;
 use elman_core::cells::{REGISTRY, find};
 use elman_core::engine::{self, Sequence, reference};
 
@@ -245,6 +249,27 @@ fn a_state_alone_in_the_loss_and_a_pass_without_a_tape_work() {
     let (plain, _) = module.valid().forward(Tensor::ones([T, B, I], &Device::flex()), None);
     assert!(!plain.is_autodiff());
     assert_eq!(crate::flex::to_vec(y), crate::flex::to_vec(plain));
+}
+
+#[test]
+fn a_device_with_gradient_checkpointing_gives_the_same() {
+    let devices = [Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing()];
+    let [plain, checkpointing] = devices.map(|device| {
+        let config = RecurrentConfig::new((find("lstm").unwrap().make)(), Sizes::new(I, 4));
+        let module = config.init(1, &device).unwrap();
+        let dense = Dense::init(4, 4, 2, "dense", &device).unwrap();
+        let x = Tensor::<3>::ones([T, B, I], &device).require_grad();
+        let (y, state) = module.forward(x.clone(), None);
+        // What each operation gives meets parameters and what the tape has made of them.
+        let scores = dense.forward(activate(Activation::Tanh, dense.forward(y.reshape([T * B, 4]))));
+        let weight = dense.weight.val().transpose();
+        let loss = cross_entropy(scores.clone(), weight.clone(), dense.bias.val(), &[1; T * B]);
+        let d = (loss + (state.layers[0][1].clone().matmul(weight)).sum()).backward();
+        let gradients = [x.grad(&d).unwrap().flatten(0, 2), dense.weight.val().grad(&d).unwrap().flatten(0, 1)];
+        [scores.flatten::<1>(0, 1)].into_iter().chain(gradients).flat_map(crate::flex::to_vec).collect::<Vec<f32>>()
+    });
+    assert!(plain.iter().all(|v| v.is_finite()) && plain.iter().any(|&v| v != 0.0));
+    assert_eq!(plain, checkpointing);
 }
 
 #[test]

@@ -53,6 +53,48 @@ pub(super) struct Level {
     branches: Vec<usize>,
 }
 
+/// Where a level's rows stand among those of all levels: all rows, those with children, those with an input.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    pub rows: Range<usize>,
+    pub inner: Range<usize>,
+    pub inputs: Range<usize>,
+    /// The rows of the level below.
+    pub below: Range<usize>,
+}
+
+impl Place {
+    /// Among all rows, those with children.
+    pub fn inner_rows(&self) -> Range<usize> {
+        self.rows.start..self.rows.start + self.inner.len()
+    }
+
+    /// Among all rows, those with an input alone.
+    pub fn leaves(&self) -> Range<usize> {
+        self.rows.start + self.inner.len()..self.rows.end
+    }
+
+    /// Among those with an input, the leaves.
+    pub fn inputs_of_leaves(&self) -> Range<usize> {
+        self.inputs.start + self.both()..self.inputs.end
+    }
+
+    /// Where the input of a node with children stands, by its row in the level, if it has one.
+    pub fn input_of_inner(&self, row: usize) -> Option<usize> {
+        row.checked_sub(self.inner.len() - self.both()).map(|k| self.inputs.start + k)
+    }
+
+    /// What a node with children has of its input, `width` numbers, or of the bias where it has none.
+    pub fn without_children<'a, F>(&self, row: usize, from_inputs: &'a [F], bias: &'a [F], width: usize) -> &'a [F] {
+        self.input_of_inner(row).map_or(bias, |input| &from_inputs[input * width..][..width])
+    }
+
+    /// How many rows have both children and an input.
+    fn both(&self) -> usize {
+        self.inner.len() + self.inputs.len() - self.rows.len()
+    }
+}
+
 impl Forest {
     /// Prepares a batch; it can be used any number of times.
     ///
@@ -176,6 +218,51 @@ impl Forest {
     /// Whether an inner node has an input of its own.
     pub(super) fn inner_nodes_read(&self) -> bool {
         self.levels.iter().any(|level| level.both() > 0)
+    }
+
+    /// Of each input, its row of x.
+    pub(super) fn inputs(&self) -> &[i32] {
+        &self.inputs
+    }
+
+    /// Where each level's rows stand among those of all levels.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let mut places: Vec<Place> = Vec::with_capacity(self.levels.len());
+        for level in &self.levels {
+            let before = places.last().cloned().unwrap_or_default();
+            let next = |range: &Range<usize>, count: usize| range.end..range.end + count;
+            places.push(Place {
+                rows: next(&before.rows, level.rows),
+                inner: next(&before.inner, level.inner),
+                inputs: next(&before.inputs, level.inputs),
+                below: before.rows,
+            });
+        }
+        places
+    }
+
+    /// For each row of the level below, its parent's row in this level, and the branch, or 0 for all.
+    pub(super) fn entries(&self, level: usize, sum: bool) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let Level { parents, branches, .. } = &self.levels[level];
+        parents.iter().zip(branches).map(move |(&parent, &branch)| (parent as usize, if sum { 0 } else { branch }))
+    }
+
+    /// Rows in the order of the levels, from rows in the order of the nodes.
+    pub(super) fn in_order_of_levels<F: Copy + Default>(&self, rows: &[F]) -> Vec<F> {
+        let width = rows.len() / self.nodes();
+        let mut ordered = vec![F::default(); rows.len()];
+        for (row, &place) in rows.chunks_exact(width).zip(&self.order) {
+            ordered[place as usize * width..][..width].copy_from_slice(row);
+        }
+        ordered
+    }
+
+    /// And the other way.
+    pub(super) fn in_order_of_nodes<F: Copy>(&self, rows: &[F]) -> Vec<F> {
+        let width = rows.len() / self.nodes();
+        let mut ordered = Vec::with_capacity(rows.len());
+        self.order.iter().for_each(|&place| ordered.extend_from_slice(&rows[place as usize * width..][..width]));
+        ordered
     }
 
     /// Computes all nodes. `x` (rows, I) is multiplied with each of the `weights` (width, I); `step` makes a level's states of its part of the

@@ -1,9 +1,11 @@
 //! Tree-LSTM.
 
+use super::equations::{Kind, NodeEquations};
 use super::recursive::{matrix, vector};
-use super::{Branches, Forest, TreeError};
+use super::{Branches, Forest, TreeError, fused};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, activation};
+use std::sync::Arc;
 
 /// How a [`TreeLstm`] is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,7 @@ impl TreeLstmConfig {
             weight_h: matrix("weight_h", (3 + k) * h, k * h, h, seed, device),
             bias: vector("bias", 4 * h, h, seed, device),
             config: *self,
+            equations: NodeEquations::new(Kind::Lstm, self.branches).map(Arc::new),
         })
     }
 }
@@ -71,6 +74,8 @@ pub struct TreeLstm {
     pub bias: Param<Tensor<1>>,
     #[module(skip)]
     config: TreeLstmConfig,
+    #[module(skip)]
+    equations: Option<Arc<NodeEquations>>,
 }
 
 impl TreeLstm {
@@ -79,8 +84,20 @@ impl TreeLstm {
     /// # Errors
     /// If the trees' branches or inputs do not fit.
     pub fn forward(&self, forest: &Forest, x: Tensor<2>) -> Result<(Tensor<2>, Tensor<2>), TreeError> {
-        let TreeLstmConfig { branches, input, hidden: h } = self.config;
-        forest.check(branches, input, &x)?;
+        forest.check(self.config.branches, self.config.input, &x)?;
+        let mut states = match &self.equations {
+            Some(equations) if fused::runs(&x) => {
+                fused::run(equations, forest, x, [self.weight_x.val(), self.weight_h.val()], self.bias.val())
+            }
+            _ => self.portable(forest, x),
+        };
+        let c = states.swap_remove(1);
+        Ok((states.swap_remove(0), c))
+    }
+
+    /// The same as tensor operations: any device.
+    pub(super) fn portable(&self, forest: &Forest, x: Tensor<2>) -> Vec<Tensor<2>> {
+        let TreeLstmConfig { branches, hidden: h, .. } = self.config;
         // Cut here, by gates, and not in each level: the backward of a slice fills an array as large as what it was cut from.
         let rows = |gate: usize| gate * h..(gate + 1) * h;
         // In the forget gates nothing is to be multiplied where inner nodes read nothing.
@@ -89,7 +106,7 @@ impl TreeLstm {
         let u: Vec<Tensor<2>> =
             (0..3 + branches.matrices()).map(|gate| self.weight_h.val().slice_dim(0, rows(gate)).transpose()).collect();
         let b: Vec<Tensor<2>> = (0..4).map(|gate| self.bias.val().slice_dim(0, rows(gate)).unsqueeze()).collect();
-        let mut states = forest.upward(x, &w, |level, from_x, below| {
+        forest.upward(x, &w, |level, from_x, below| {
             let children = below.map(|below| match branches {
                 Branches::Sum => level.sum(below[0].clone()),
                 Branches::AtMost(k) | Branches::Exactly(k) => level.side_by_side(below[0].clone(), k),
@@ -120,8 +137,6 @@ impl TreeLstm {
                 c = c + level.all_rows(kept);
             }
             vec![o * c.clone().tanh(), c]
-        });
-        let c = states.swap_remove(1);
-        Ok((states.swap_remove(0), c))
+        })
     }
 }

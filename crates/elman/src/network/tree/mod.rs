@@ -3,8 +3,8 @@
 //! * [`Recursive`]: h = a(W x + Σ_k U_k h_k + b), with a matrix for each branch or one for the sum of the children;
 //! * [`TreeLstm`]: the child-sum and the N-ary Tree-LSTM.
 //!
-//! Both are tensor operations with Burn's automatic differentiation. A batch of trees is a [`Forest`]: all nodes of all its trees at
-//! one depth are computed together.
+//! A batch of trees is a [`Forest`]: all nodes of all its trees at one depth are computed together. On Flex, forward and backward
+//! are one operation each; on other devices they are tensor operations.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -26,7 +26,9 @@
 //! roots.sum().backward();
 //! ```
 
+mod equations;
 mod forest;
+mod fused;
 mod lstm;
 mod recursive;
 

@@ -1,12 +1,14 @@
 //! The recursive network.
 
-use super::{Branches, Forest, TreeError};
-use crate::network::dense::activate;
+use super::equations::{Kind, NodeEquations};
+use super::{Branches, Forest, TreeError, fused};
+use crate::network::activation::activate;
 use crate::random::Random;
 use crate::recurrent::leaf;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use elman_core::algebra::Activation;
+use std::sync::Arc;
 
 /// How a [`Recursive`] is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,7 @@ impl RecursiveConfig {
             weight_h: matrix("weight_h", h, k * h, h, seed, device),
             bias: vector("bias", h, h, seed, device),
             config: *self,
+            equations: NodeEquations::new(Kind::Recursive(self.activation), self.branches).map(Arc::new),
         })
     }
 }
@@ -67,6 +70,8 @@ pub struct Recursive {
     pub bias: Param<Tensor<1>>,
     #[module(skip)]
     config: RecursiveConfig,
+    #[module(skip)]
+    equations: Option<Arc<NodeEquations>>,
 }
 
 impl Recursive {
@@ -75,18 +80,28 @@ impl Recursive {
     /// # Errors
     /// If the trees' branches or inputs do not fit.
     pub fn forward(&self, forest: &Forest, x: Tensor<2>) -> Result<Tensor<2>, TreeError> {
-        let RecursiveConfig { branches, input, activation, .. } = self.config;
-        forest.check(branches, input, &x)?;
+        forest.check(self.config.branches, self.config.input, &x)?;
+        let mut states = match &self.equations {
+            Some(equations) if fused::runs(&x) => {
+                fused::run(equations, forest, x, [self.weight_x.val(), self.weight_h.val()], self.bias.val())
+            }
+            _ => self.portable(forest, x),
+        };
+        Ok(states.swap_remove(0))
+    }
+
+    /// The same as tensor operations: any device.
+    pub(super) fn portable(&self, forest: &Forest, x: Tensor<2>) -> Vec<Tensor<2>> {
+        let RecursiveConfig { branches, activation, .. } = self.config;
         let (u, b) = (self.weight_h.val().transpose(), self.bias.val().unsqueeze::<2>());
-        let mut states = forest.upward(x, &[self.weight_x.val()], |level, from_x, below| {
+        forest.upward(x, &[self.weight_x.val()], |level, from_x, below| {
             let children = below.map(|below| match branches {
                 Branches::Sum => level.sum(below[0].clone()),
                 Branches::AtMost(k) | Branches::Exactly(k) => level.side_by_side(below[0].clone(), k),
             });
             let from_children = children.map(|children| children.matmul(u.clone()));
             vec![activate(activation, level.sum_of_sources(from_children, from_x[0].clone()) + b.clone())]
-        });
-        Ok(states.swap_remove(0))
+        })
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::network::testing::{Golden, Numbers, gradient_check_with, numbers, tensor, with};
+use crate::network::testing::{Golden, Numbers, gradient_check_with, gradients, numbers, tensor, with};
 use crate::random::Random;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -106,9 +106,23 @@ impl Network {
         })
     }
 
+    /// As tensor operations.
+    fn portable(&self, trees: &[Tree], x: Tensor<2>) -> Vec<Tensor<2>> {
+        let forest = Forest::new(trees).unwrap();
+        match self {
+            Network::Recursive(network) => network.portable(&forest, x),
+            Network::Lstm(network) => network.portable(&forest, x),
+        }
+    }
+
     /// A loss that depends on all states in different ways.
     fn loss(&self, trees: &[Tree], x: Tensor<2>) -> Tensor<1> {
-        let states = self.run(trees, x).unwrap().into_iter().enumerate();
+        Network::loss_of(self.run(trees, x).unwrap(), |_| true)
+    }
+
+    /// The same of some of the states: h, c.
+    fn loss_of(states: Vec<Tensor<2>>, used: impl Fn(usize) -> bool) -> Tensor<1> {
+        let states = states.into_iter().enumerate().filter(|(k, _)| used(*k));
         let weighted = states.map(|(k, s)| {
             let by = tensor(s.dims(), &format!("d {k}"), &s.device());
             (s * by).sum()
@@ -144,6 +158,66 @@ fn a_batch_gives_the_numbers_of_its_trees_one_by_one() {
             for (a, b) in numbers(together).into_iter().zip(alone) {
                 // Products of other sizes may order their sums differently: a few roundings of numbers below 2.
                 assert!((a - b).abs() < 1e-14, "{kind:?}: {a} {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_operation_is_the_tensor_operations() {
+    // Gradient checkpointing records under another type.
+    let devices = [Device::flex().autodiff(), Device::flex().autodiff().gradient_checkpointing()];
+    for (device, (kind, mut trees)) in devices.iter().flat_map(|d| kinds().into_iter().map(move |kind| (d, kind))) {
+        let network = Network::new(kind, device);
+        let states = if matches!(kind, Kind::Lstm(_)) { 2 } else { 1 };
+        // All trees; and leaves alone, where no child's weight has a gradient.
+        for k in 0..2 {
+            trees.truncate(if k == 0 { trees.len() } else { 1 });
+            // h and c, h alone, c alone.
+            for used in [0..states, 0..1, states - 1..states] {
+                let x = tensor([ROWS, I], "x", device).require_grad();
+                let both = [network.run(&trees, x.clone()).unwrap(), network.portable(&trees, x.clone())];
+                let [a, b] = both.map(|states| {
+                    let values: Vec<f64> = states.iter().flat_map(|s| numbers(s.clone())).collect();
+                    let d = Network::loss_of(states, |k| used.contains(&k)).backward();
+                    let mut all = gradients(&network, &d);
+                    all.insert("x".to_string(), numbers(x.grad(&d).unwrap()));
+                    all.insert("states".to_string(), values);
+                    all
+                });
+                for (name, a) in &a {
+                    // On the tape nothing is nothing.
+                    let b = b.get(name).cloned().unwrap_or_else(|| vec![0.0; a.len()]);
+                    assert_eq!(a.len(), b.len(), "{kind:?}: {name}");
+                    for (a, b) in a.iter().zip(b) {
+                        // Sums of some tens of numbers in another order.
+                        assert!((a - b).abs() < 1e-13, "{kind:?}, states {used:?}, {name}: {a} and {b}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn any_number_of_branches_works() {
+    // Fifteen of a Tree-LSTM have more arguments than can be recorded.
+    let device = Device::flex().autodiff();
+    let x = tensor([ROWS, I], "x", &device);
+    for branches in [14, 15, 20] {
+        let children = (0..branches).collect::<Vec<_>>();
+        let nodes = children.iter().map(|&k| Node::leaf(k % ROWS)).chain([Node::inner(children.clone())]);
+        let tree = Tree::new(nodes.collect()).unwrap();
+        for kind in
+            [Kind::Lstm(Branches::AtMost(branches)), Kind::Recursive(Branches::AtMost(branches), Activation::Tanh)]
+        {
+            let network = Network::new(kind, &device);
+            let x: Vec<f64> = numbers(x.clone());
+            let root = tree.root();
+            let found = network.run(std::slice::from_ref(&tree), tensor([ROWS, I], "x", &device)).unwrap();
+            let exact = by_definition(&network, kind, &tree, &x, root).0;
+            for (a, b) in numbers(found[0].clone())[root * H..].iter().zip(exact) {
+                assert!((a - b).abs() < 1e-13, "{kind:?}: {a} and {b}");
             }
         }
     }
