@@ -127,8 +127,8 @@ impl Elementwise {
     fn columns<F>(&self, [rows, width]: [usize; 2], matrices: &[Columns<F>], expected: usize) -> Vec<Column<F>> {
         assert_eq!(matrices.iter().map(|m| m.count).sum::<usize>(), expected, "number of matrices");
         let all = matrices.iter().flat_map(|m| {
-            let last = rows.saturating_sub(1) * m.stride;
-            assert!(rows == 0 || m.values.len() >= last + m.count * width, "an array of {} numbers", m.values.len());
+            let needed = numbers([rows, width], m.count, m.stride);
+            assert!(needed.is_some_and(|n| m.values.len() >= n), "an array of {} numbers", m.values.len());
             // Only read: the kernels' columns are of either kind.
             let start = m.values.as_ptr().cast_mut();
             (0..m.count).map(move |k| Column { ptr: start.wrapping_add(k * width), stride: m.stride })
@@ -146,13 +146,23 @@ impl Elementwise {
     ) -> Vec<Column<F>> {
         assert_eq!(matrices.iter().map(|m| m.count).sum::<usize>(), expected, "number of matrices");
         let all = matrices.iter_mut().flat_map(|m| {
-            assert!(m.stride >= m.count * width, "{} matrices {width} wide every {} numbers", m.count, m.stride);
-            let last = rows.saturating_sub(1) * m.stride;
-            assert!(rows == 0 || m.values.len() >= last + m.count * width, "an array of {} numbers", m.values.len());
+            let apart = m.count.checked_mul(width).is_some_and(|row| m.stride >= row);
+            assert!(apart, "{} matrices {width} wide every {} numbers", m.count, m.stride);
+            let needed = numbers([rows, width], m.count, m.stride);
+            assert!(needed.is_some_and(|n| m.values.len() >= n), "an array of {} numbers", m.values.len());
             let (start, stride) = (m.values.as_mut_ptr(), m.stride);
             (0..m.count).map(move |k| Column { ptr: start.wrapping_add(k * width), stride })
         });
         all.collect()
+    }
+}
+
+/// How many numbers an array has at least; none for more than there can be.
+fn numbers([rows, width]: [usize; 2], count: usize, stride: usize) -> Option<usize> {
+    let row = count.checked_mul(width)?;
+    match rows {
+        0 => Some(0),
+        _ => (rows - 1).checked_mul(stride)?.checked_add(row),
     }
 }
 
@@ -301,6 +311,15 @@ mod tests {
                 assert!(beside(&out, 2 * width + 1) && beside(&d_gates, 4 * width + 1), "{isa}, between the rows");
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "an array of 3 numbers")]
+    fn sizes_that_no_memory_holds_are_refused() {
+        let lines = Elementwise::new(5, &Lines);
+        let arguments = [Columns { values: &[0.0_f32; 3], count: 5, stride: 1 << 63 }];
+        let mut out = [0.0; 2];
+        lines.forward(&Engine::new(1), [3, 1], &arguments, &mut [ColumnsMut { values: &mut out, count: 2, stride: 2 }]);
     }
 
     #[test]
