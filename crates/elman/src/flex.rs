@@ -3,7 +3,7 @@
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::backend::autodiff::ops::NodeGuard;
 use burn::backend::flex::FlexTensor;
-use burn::backend::{Autodiff, Flex};
+use burn::backend::{Autodiff, AutodiffBackend, Flex};
 use burn::tensor::{Device, Tensor, TensorData};
 use elman_core::algebra::Element;
 
@@ -90,11 +90,13 @@ pub(crate) fn edit<const D: usize>(tensor: Tensor<D>, change: impl FnOnce(&mut [
     let device = tensor.device();
     if is_flex(&device) {
         let autodiff = tensor.is_autodiff();
-        let mut tensor = Operand::new(tensor).tensor;
+        let Operand { mut tensor, checkpointing, .. } = Operand::new(tensor);
         let (start, end) = tensor.layout().contiguous_offsets().expect("operands are contiguous");
         change(&mut tensor.storage_mut::<f32>()[start..end]);
-        let tensor = Tensor::from_primitive::<Flex>(tensor);
-        return if autodiff { tensor.autodiff() } else { tensor };
+        return match autodiff {
+            true => recorded(Tape::from_inner(tensor), checkpointing),
+            false => Tensor::from_primitive::<Flex>(tensor),
+        };
     }
     let shape = tensor.shape();
     let mut values = to_vec(tensor);
