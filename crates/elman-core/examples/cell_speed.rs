@@ -5,7 +5,10 @@
 //! ```
 //!
 //! Arguments: T, B, H (the input is as wide), threads, rounds. A round runs the LSTM and the cell one after the other, forward and backward; a
-//! ratio is the median of the rounds' ratios of time for a multiply-add of the matrix products.
+//! ratio is the median of the rounds' ratios of time for a multiply-add of the matrix products. With two threads and more each round begins with
+//! what a cache line takes from core to core and back: where a host moves its guests' cores, it says whether they shared a cache.
+
+mod hand_over;
 
 use elman_core::engine::{Engine, Gradients, Input, Output, Sequence, Workspace};
 use elman_core::layer::Role;
@@ -65,20 +68,23 @@ fn main() {
     let mut lstm = Bench::new("lstm", h);
     lstm.seconds(&engine, (t, b), &x, &d_y);
     println!("T={t} B={b} I=H=P={h}, {}, {} threads, f32, {rounds} rounds\n", engine.isa(), engine.threads());
-    println!("| cell | ms | of the LSTM's time for an operation |\n| --- | --- | --- |");
+    println!("| cell | ms | of the LSTM's time for an operation | between cores, ns |\n| --- | --- | --- | --- |");
     for entry in cells::REGISTRY {
         let mut cell = Bench::new(entry.name, h);
         cell.seconds(&engine, (t, b), &x, &d_y);
         let work = cell.weights() as f64 / lstm.weights() as f64;
+        let mut between = Vec::new();
         let mut pairs: Vec<(f64, f64)> = (0..rounds)
             .map(|_| {
+                between.push(if engine.threads() > 1 { hand_over::nanoseconds() } else { 0.0 });
                 let beside = lstm.seconds(&engine, (t, b), &x, &d_y);
                 let seconds = cell.seconds(&engine, (t, b), &x, &d_y);
                 (seconds / beside / work, seconds)
             })
             .collect();
         pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        between.sort_by(f64::total_cmp);
         let (ratio, seconds) = pairs[rounds / 2];
-        println!("| `{}` | {:.1} | {ratio:.2} |", entry.name, seconds * 1e3);
+        println!("| `{}` | {:.1} | {ratio:.2} | {:.0} |", entry.name, seconds * 1e3, between[rounds / 2]);
     }
 }

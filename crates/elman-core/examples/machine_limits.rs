@@ -1,6 +1,8 @@
-//! What the machine can do at most: multiply-adds in registers, and reading. The rooflines of docs/performance.md stand on these.
+//! What the machine can do at most: multiply-adds in registers, reading, and handing a cache line from core to core. The rooflines of docs/performance.md stand on these.
 //!
 //! `cargo run --release -p elman-core --example machine_limits -- [threads]`: the fastest of some tries, for each number of threads up to the one given.
+
+mod hand_over;
 
 use elman_core::algebra::lanes::{Isa, LaneTask, Lanes, dispatch};
 use std::hint::black_box;
@@ -133,6 +135,9 @@ fn main() {
         unsafe { dispatch(isa, MultiplyAdds { steps: 1, lanes: &mut lanes }) };
         let f32s = (2 * lanes * SUMS * STEPS) as f64 / seconds / 1e9;
         println!("| {threads} | {f32s:.0} | {} |", bf16(threads).map_or("none".into(), |rate| format!("{rate:.0}")));
+    }
+    if most > 1 {
+        println!("\nA cache line from one core to another and back: {:.0} ns", hand_over::nanoseconds());
     }
     println!("\n| threads | kB read by each | over and over, GB/s | to and fro, GB/s |");
     println!("| --- | --- | --- | --- |");

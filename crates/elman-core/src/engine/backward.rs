@@ -122,7 +122,7 @@ impl<F: Element> Run<'_, F> {
                 match self.plan.path {
                     InputPath::Table { .. } => self.sum_by_token(gates, first, thread),
                     _ => {
-                        let rows = InputRows { gates, first, fresh: first_chunk };
+                        let rows = InputRows { gates, first, steps: chunk.len(), fresh: first_chunk };
                         self.input_gradients(rows, thread, &mut hands, results);
                     }
                 }
@@ -133,7 +133,7 @@ impl<F: Element> Run<'_, F> {
             self.sum_units(thread);
             if let InputPath::Table { vocabulary } = self.plan.path {
                 let gates = GateRows { rows: vocabulary, storage: vocabulary, table: true };
-                let rows = InputRows { gates, first: 0, fresh: true };
+                let rows = InputRows { gates, first: 0, steps: 0, fresh: true };
                 self.input_gradients(rows, thread, &mut hands, results);
             }
         }

@@ -134,7 +134,7 @@ pub struct Product<'a, F> {
     pub panels: usize,
     /// Registers of each panel to compute; all pointers stand at the first of them.
     pub vectors: usize,
-    /// Panel width: the distance between rows of B.
+    /// The distance between rows of B, in numbers or words: a panel's width, but where A is the transpose of a panel any.
     pub width: usize,
     pub init: Init<'a, F>,
     /// From one panel's `init` to the next panel's.
@@ -441,11 +441,11 @@ impl<F: Element> Product<'_, F> {
             for segment in self.segments {
                 let mut a = segment.a.add(row * segment.row);
                 let mut b = segment.b.add(panel * segment.next);
-                let width = V::COUNT * V::PANEL;
-                let (rows, columns) = match A {
-                    PANEL => (width, 1),
-                    COLUMNS => (1, width),
-                    _ => (segment.row, segment.column),
+                let panel = V::COUNT * V::PANEL;
+                let (rows, columns, width) = match A {
+                    PANEL => (panel, 1, panel),
+                    COLUMNS => (1, panel, self.width),
+                    _ => (segment.row, segment.column, panel),
                 };
                 let mut k = 0;
                 // Lines come in pairs.
@@ -453,14 +453,14 @@ impl<F: Element> Product<'_, F> {
                 while k + 2 <= segment.depth {
                     V::prefetch_second(soon.ptr);
                     soon.ptr = soon.ptr.wrapping_add(stride);
-                    Self::column::<V, M, N>(a, rows, b, &mut sum);
-                    Self::column::<V, M, N>(a.wrapping_add(columns), rows, b.wrapping_add(width), &mut sum);
+                    Self::column::<V, M, N>(a, rows, b, width, &mut sum);
+                    Self::column::<V, M, N>(a.wrapping_add(columns), rows, b.wrapping_add(width), width, &mut sum);
                     a = a.wrapping_add(2 * columns);
                     b = b.wrapping_add(2 * width);
                     k += 2;
                 }
                 if k < segment.depth {
-                    Self::column::<V, M, N>(a, rows, b, &mut sum);
+                    Self::column::<V, M, N>(a, rows, b, width, &mut sum);
                 }
             }
             for m in 0..M {
@@ -477,6 +477,7 @@ impl<F: Element> Product<'_, F> {
         a: *const F,
         rows: usize,
         b: *const F,
+        width: usize,
         sum: &mut [[V; N]; M],
     ) {
         // SAFETY: the caller's promise.
@@ -484,7 +485,7 @@ impl<F: Element> Product<'_, F> {
             let mut right = [V::constant(0.0); N];
             for n in 0..N {
                 right[n] = V::load(b.add(n * V::COUNT));
-                V::prefetch(b.wrapping_add(PREFETCH * V::COUNT * V::PANEL + n * V::COUNT));
+                V::prefetch(b.wrapping_add(PREFETCH * width + n * V::COUNT));
             }
             for m in 0..M {
                 let left = V::splat(*a.add(m * rows));

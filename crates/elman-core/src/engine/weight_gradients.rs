@@ -54,7 +54,9 @@ impl<F: Element> Run<'_, F> {
                         let out = out.at(panel, shift);
                         let size = (units, panels.blocks(panels.depth(source.width, panel)));
                         // SAFETY: gate gradients and sources are complete; nobody else has this piece.
-                        unsafe { self.weight_product(&hands.segments, out, size, right, panel > 0, fresh) };
+                        unsafe {
+                            self.weight_product(&hands.segments, out, size, (right, panels.width), panel > 0, fresh)
+                        };
                     }
                 });
             }
@@ -94,13 +96,14 @@ impl<F: Element> Run<'_, F> {
         Some((pairs, all))
     }
 
-    /// `out (units, vectors) = or += Σ segments`, where B is stored as `right` says, and A is that of the product before if `same_left`.
+    /// `out (units, vectors) = or += Σ segments`, where B is stored as `right` says, its rows `width` apart, and A is that of the product before if
+    /// `same_left`.
     pub unsafe fn weight_product(
         &self,
         segments: &[Segment<F>],
         out: *mut F,
         (units, vectors): (usize, usize),
-        right: Right,
+        (right, width): (Right, usize),
         same_left: bool,
         fresh: bool,
     ) {
@@ -111,7 +114,7 @@ impl<F: Element> Run<'_, F> {
                 rows: units,
                 panels: 1,
                 vectors,
-                width: panels.width,
+                width,
                 init: if fresh { Init::Zero } else { Init::Rows { ptr: out, stride: panels.width } },
                 init_next: 0,
                 segments,

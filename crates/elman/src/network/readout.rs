@@ -102,7 +102,7 @@ fn fused(bf16: Option<Bf16Kernel>, y: Tensor<2>, weight: Tensor<2>, bias: Tensor
     recorded(loss, checkpointing)
 }
 
-/// Words that a thread takes at a time. A vocabulary that is not larger is divided by rows instead.
+/// Words that a thread takes at a time, at most. A vocabulary that is not larger is divided by rows instead.
 const WORDS: usize = 1024;
 
 /// Rows that a thread takes at a time there; each such block has its own sum of gradients.
@@ -209,16 +209,18 @@ impl Job<'_> {
     /// The sum of the losses of some rows, and their gradients by rows, weights and biases (`add`ed to the last two).
     fn some_rows(self, y: &[f32], targets: &[u32], to: Option<(&mut [f32], &mut [f32], &mut [f32])>, add: bool) -> f64 {
         let h = self.width();
+        // Slices of one size, so that the threads have the same to do.
+        let each = self.bias.len().div_ceil(self.bias.len().div_ceil(WORDS));
         let taken = idle().pop();
         let mut workspace = taken.unwrap_or_else(|| Workspace { rows: Rows::new(Isa::detect()), words: Vec::new() });
         let Workspace { rows, words } = &mut workspace;
-        words.resize_with(self.bias.len().div_ceil(WORDS), Words::default);
-        let slices = || self.weight.par_chunks(WORDS * h).zip(self.bias.par_chunks(WORDS));
+        words.resize_with(self.bias.len().div_ceil(each), Words::default);
+        let slices = || self.weight.par_chunks(each * h).zip(self.bias.par_chunks(each));
         rows.set_bf16(self.bf16);
         rows.load(y, targets, self.weight, self.bias);
         let exponentials = |rows: &Rows<f32>, words: &mut [Words<f32>]| {
             words.par_iter_mut().zip(slices()).enumerate().for_each(|(i, (words, (weight, bias)))| {
-                words.exponentials(rows, i * WORDS, weight, bias, to.is_some());
+                words.exponentials(rows, i * each, weight, bias, to.is_some());
             });
         };
         exponentials(rows, words);
@@ -227,7 +229,7 @@ impl Job<'_> {
                 .par_iter_mut()
                 .zip(slices())
                 .enumerate()
-                .for_each(|(i, (words, (weight, bias)))| words.maxima(rows, i * WORDS, weight, bias));
+                .for_each(|(i, (words, (weight, bias)))| words.maxima(rows, i * each, weight, bias));
             rows.take_maxima(words);
             exponentials(rows, words);
             rows.take_sums(words, self.scale).expect("measured from the maxima")
@@ -239,8 +241,8 @@ impl Job<'_> {
             rows.scale(y);
             words
                 .par_iter_mut()
-                .zip(d_weight.par_chunks_mut(WORDS * h))
-                .zip(d_bias.par_chunks_mut(WORDS))
+                .zip(d_weight.par_chunks_mut(each * h))
+                .zip(d_bias.par_chunks_mut(each))
                 .for_each(|((words, d_weight), d_bias)| words.gradients(rows, d_weight, d_bias, add));
         }
         idle().push(workspace);
