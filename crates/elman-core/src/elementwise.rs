@@ -5,7 +5,6 @@ use crate::algebra::lanes::{Isa, shape};
 use crate::algebra::program::{MAX_ARGUMENTS, Program};
 use crate::algebra::{Element, Real};
 use crate::cell::Column;
-use crate::engine::Engine;
 
 /// Equations, each number of a result from one number of every argument, for any kind of number.
 pub trait Equations: Send + Sync + 'static {
@@ -17,7 +16,7 @@ pub trait Equations: Send + Sync + 'static {
 ///
 /// ```
 /// use elman_core::elementwise::{Columns, ColumnsMut, Elementwise, Equations};
-/// use elman_core::{Real, engine::Engine};
+/// use elman_core::Real;
 ///
 /// struct Gated;
 /// impl Equations for Gated {
@@ -25,21 +24,22 @@ pub trait Equations: Send + Sync + 'static {
 ///         vec![arguments[0].sigmoid() * arguments[1]]
 ///     }
 /// }
-/// let (engine, gated) = (Engine::new(1), Elementwise::new(2, &Gated));
+/// let gated = Elementwise::new(2, &Gated);
 /// // Two rows of a gate and a value, two wide, side by side: the gate is 0 everywhere.
 /// let both = [0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 3.0, 4.0_f32];
 /// let arguments = [Columns { values: &both, count: 2, stride: 4 }];
 /// let mut result = [0.0; 4];
-/// gated.forward(&engine, [2, 2], &arguments, &mut [ColumnsMut { values: &mut result, count: 1, stride: 2 }]);
+/// gated.forward([2, 2], &arguments, &mut [ColumnsMut { values: &mut result, count: 1, stride: 2 }]);
 /// assert_eq!(result, [0.5, 1.0, 1.5, 2.0]);
 ///
 /// let (d_result, mut d_both) = ([1.0; 4], [0.0; 8]);
 /// let d_result = [Columns { values: &d_result, count: 1, stride: 2 }];
-/// gated.backward(&engine, [2, 2], &arguments, &d_result, &mut [ColumnsMut { values: &mut d_both, count: 2, stride: 4 }]);
+/// gated.backward([2, 2], &arguments, &d_result, &mut [ColumnsMut { values: &mut d_both, count: 2, stride: 4 }]);
 /// assert_eq!(d_both, [0.25, 0.5, 0.5, 0.5, 0.75, 1.0, 0.5, 0.5]);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Elementwise {
+    isa: Isa,
     arguments: usize,
     results: usize,
     forward: Program,
@@ -72,16 +72,27 @@ impl Elementwise {
     /// The most arguments that equations can have.
     pub const MOST: usize = MAX_ARGUMENTS;
 
-    /// Records the equations of so many arguments.
+    /// Records the equations of so many arguments, for the fastest instruction set of this processor.
     ///
     /// # Panics
     /// With more than [`MOST`](Elementwise::MOST).
     #[track_caller]
     pub fn new(arguments: usize, equations: &impl Equations) -> Elementwise {
+        Elementwise::with(Isa::detect(), arguments, equations)
+    }
+
+    /// The same for an instruction set.
+    ///
+    /// # Panics
+    /// Where this processor does not have it, too.
+    #[track_caller]
+    pub fn with(isa: Isa, arguments: usize, equations: &impl Equations) -> Elementwise {
+        assert!(Isa::available().contains(&isa), "this processor has no {isa}");
         assert!(arguments <= MAX_ARGUMENTS, "{arguments} arguments; at most {MAX_ARGUMENTS} are possible");
         let recording = record(arguments, |args| equations.eval(args));
         let results = recording.outputs.len();
         Elementwise {
+            isa,
             arguments,
             results,
             forward: Program::forward(&recording),
@@ -92,17 +103,12 @@ impl Elementwise {
     /// The results for matrices of `[rows, width]`.
     ///
     /// # Panics
-    /// Where the matrices are not as many as the equations' arguments and results, or an array ends before its last row does.
+    /// Where the matrices are not as many as the equations' arguments and results, an array ends before its last row does, or rows of a result
+    /// overlap.
     #[track_caller]
-    pub fn forward<F: Element>(
-        &self,
-        engine: &Engine,
-        size: [usize; 2],
-        arguments: &[Columns<F>],
-        results: &mut [ColumnsMut<F>],
-    ) {
+    pub fn forward<F: Element>(&self, size: [usize; 2], arguments: &[Columns<F>], results: &mut [ColumnsMut<F>]) {
         let columns = [self.columns(size, arguments, self.arguments), Vec::new()];
-        run(&self.forward, engine, size, columns, self.columns_mut(size, results, self.results));
+        run(&self.forward, self.isa, size, columns, self.columns_mut(size, results, self.results));
     }
 
     /// The gradients by the arguments, from the arguments and the gradients by the results.
@@ -112,20 +118,19 @@ impl Elementwise {
     #[track_caller]
     pub fn backward<F: Element>(
         &self,
-        engine: &Engine,
         size: [usize; 2],
         arguments: &[Columns<F>],
         d_results: &[Columns<F>],
         d_arguments: &mut [ColumnsMut<F>],
     ) {
         let columns = [self.columns(size, arguments, self.arguments), self.columns(size, d_results, self.results)];
-        run(&self.backward, engine, size, columns, self.columns_mut(size, d_arguments, self.arguments));
+        run(&self.backward, self.isa, size, columns, self.columns_mut(size, d_arguments, self.arguments));
     }
 
     /// The beginning of every matrix.
     #[track_caller]
     fn columns<F>(&self, [rows, width]: [usize; 2], matrices: &[Columns<F>], expected: usize) -> Vec<Column<F>> {
-        assert_eq!(matrices.iter().map(|m| m.count).sum::<usize>(), expected, "number of matrices");
+        same_number(matrices.iter().map(|m| m.count), expected);
         let all = matrices.iter().flat_map(|m| {
             let needed = numbers([rows, width], m.count, m.stride);
             assert!(needed.is_some_and(|n| m.values.len() >= n), "an array of {} numbers", m.values.len());
@@ -144,7 +149,7 @@ impl Elementwise {
         matrices: &mut [ColumnsMut<F>],
         expected: usize,
     ) -> Vec<Column<F>> {
-        assert_eq!(matrices.iter().map(|m| m.count).sum::<usize>(), expected, "number of matrices");
+        same_number(matrices.iter().map(|m| m.count), expected);
         let all = matrices.iter_mut().flat_map(|m| {
             let apart = m.count.checked_mul(width).is_some_and(|row| m.stride >= row);
             assert!(apart, "{} matrices {width} wide every {} numbers", m.count, m.stride);
@@ -155,6 +160,13 @@ impl Elementwise {
         });
         all.collect()
     }
+}
+
+/// Panics unless the counts make the number that is expected.
+#[track_caller]
+fn same_number(counts: impl Iterator<Item = usize> + Clone, expected: usize) {
+    let sum = counts.clone().try_fold(0usize, usize::checked_add);
+    assert!(sum == Some(expected), "{:?} matrices side by side in place of {expected}", counts.collect::<Vec<_>>());
 }
 
 /// How many numbers an array has at least; none for more than there can be.
@@ -173,12 +185,11 @@ const ROWS: usize = 16;
 /// Applies a program to matrices that [`Elementwise`] has checked.
 fn run<F: Element>(
     program: &Program,
-    engine: &Engine,
+    isa: Isa,
     [rows, width]: [usize; 2],
     inputs: [Vec<Column<F>>; 2],
     outputs: Vec<Column<F>>,
 ) {
-    let isa = engine.isa();
     let (lanes, _) = shape::<F>(isa);
     let at = |columns: &[Column<F>], row: usize, unit: usize| -> Vec<Column<F>> {
         let start = |c: &Column<F>| c.ptr.wrapping_add(row * c.stride + unit);
@@ -190,7 +201,7 @@ fn run<F: Element>(
         let mut columns = [at(&inputs[0], row, 0), at(&inputs[1], row, 0), at(&outputs, row, 0)];
         for _ in 0..whole / lanes {
             let [first, second, results] = &columns;
-            // SAFETY: the engine's instruction set is the processor's; every column has `lanes` numbers in each of its rows, as its matrix has
+            // SAFETY: the instruction set is the processor's; every column has `lanes` numbers in each of its rows, as its matrix has
             // `width`; what is written is borrowed alone and apart from the rest.
             unsafe { program.run(isa, [first, second], results, together.min(rows - row)) };
             columns.iter_mut().flatten().for_each(|c| c.ptr = c.ptr.wrapping_add(lanes));
@@ -262,9 +273,8 @@ mod tests {
     /// Every instruction set, widths below, at and above a register's, rows apart: each number and nothing beside it.
     #[test]
     fn matrices_of_any_width_are_evaluated_and_nothing_beside_them() {
-        let lines = Elementwise::new(5, &Lines);
         for isa in Isa::available() {
-            let engine = Engine::with(isa, 1);
+            let lines = Elementwise::with(isa, 5, &Lines);
             for (rows, width) in [(0, 3), (1, 1), (3, 7), (2, 8), (5, 21)] {
                 let (gates, cell) = (values(rows * 4 * width + 9, 0.1), values(width, 0.4));
                 let d = values(rows * 2 * width + 9, 0.3);
@@ -275,14 +285,14 @@ mod tests {
                 ];
                 let mut out = vec![7.0; rows * (2 * width + 1)];
                 let results = ColumnsMut { values: &mut out, count: 2, stride: 2 * width + 1 };
-                lines.forward(&engine, [rows, width], &arguments, &mut [results]);
+                lines.forward([rows, width], &arguments, &mut [results]);
                 let d_out = [Columns { values: &d, count: 2, stride: 2 * width }];
                 let (mut d_gates, mut d_cell) = (vec![7.0; rows * (4 * width + 1)], vec![7.0; rows * width]);
                 let d_arguments = &mut [
                     ColumnsMut { values: &mut d_gates, count: 4, stride: 4 * width + 1 },
                     ColumnsMut { values: &mut d_cell, count: 1, stride: width },
                 ];
-                lines.backward(&engine, [rows, width], &arguments, &d_out, d_arguments);
+                lines.backward([rows, width], &arguments, &d_out, d_arguments);
                 for row in 0..rows {
                     for unit in 0..width {
                         let argument = |k: usize| if k < 4 { gates[(row * 4 + k) * width + unit] } else { cell[unit] };
@@ -319,7 +329,7 @@ mod tests {
         let lines = Elementwise::new(5, &Lines);
         let arguments = [Columns { values: &[0.0_f32; 3], count: 5, stride: 1 << 63 }];
         let mut out = [0.0; 2];
-        lines.forward(&Engine::new(1), [3, 1], &arguments, &mut [ColumnsMut { values: &mut out, count: 2, stride: 2 }]);
+        lines.forward([3, 1], &arguments, &mut [ColumnsMut { values: &mut out, count: 2, stride: 2 }]);
     }
 
     #[test]
@@ -328,6 +338,16 @@ mod tests {
         let lines = Elementwise::new(5, &Lines);
         let arguments = [Columns { values: &[0.0_f32; 3], count: 5, stride: 5 }];
         let mut out = [0.0; 2];
-        lines.forward(&Engine::new(1), [1, 1], &arguments, &mut [ColumnsMut { values: &mut out, count: 2, stride: 2 }]);
+        lines.forward([1, 1], &arguments, &mut [ColumnsMut { values: &mut out, count: 2, stride: 2 }]);
+    }
+
+    #[test]
+    #[should_panic(expected = "[18446744073709551615, 6] matrices side by side in place of 5")]
+    fn counts_that_no_number_holds_are_refused() {
+        let lines = Elementwise::new(5, &Lines);
+        let columns = |count| Columns { values: &[0.0_f32; 3], count, stride: 5 };
+        let mut out = [0.0; 2];
+        let results = &mut [ColumnsMut { values: &mut out, count: 2, stride: 2 }];
+        lines.forward([1, 1], &[columns(usize::MAX), columns(6)], results);
     }
 }

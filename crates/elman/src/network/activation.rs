@@ -3,7 +3,6 @@
 use super::error::NetworkError;
 use crate::flex::{Number, Operand, from_vec, is_flex, recorded, slice};
 use crate::recurrent::evaluate;
-use crate::runtime::Runtime;
 use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
@@ -90,7 +89,7 @@ fn fused<F: Number>(function: Activation, x: Tensor<2>) -> Tensor<2> {
     let mut y = vec![F::default(); values.len()];
     for (piece, size) in pieces(values.len()) {
         let arguments = [matrix(&values[piece.clone()], size)];
-        equation.forward(&Runtime::global().engine(), size, &arguments, &mut [matrix_mut(&mut y[piece], size)]);
+        equation.forward(size, &arguments, &mut [matrix_mut(&mut y[piece], size)]);
     }
     let y = from_vec(y, &shape);
     let Some(node) = node else { return Tensor::from_primitive::<Flex>(y) };
@@ -119,7 +118,7 @@ impl<F: Number> Backward<Flex, 1> for Applied<F> {
             let arguments = [matrix(&values[piece.clone()], size)];
             let d_results = [matrix(&slice(&d_y)[piece.clone()], size)];
             let d_arguments = &mut [matrix_mut(&mut d_x[piece], size)];
-            equation.backward(&Runtime::global().engine(), size, &arguments, &d_results, d_arguments);
+            equation.backward(size, &arguments, &d_results, d_arguments);
         }
         gradients.register::<Flex>(parent.id, from_vec(d_x, &x.layout().shape().to_vec()));
     }

@@ -4,7 +4,7 @@
 //! * [`TreeLstm`]: the child-sum and the N-ary Tree-LSTM.
 //!
 //! A batch of trees is a [`Forest`]: all nodes of all its trees at one depth are computed together. On Flex, forward and backward
-//! are one operation each; on other devices they are tensor operations.
+//! are one operation each in `f32` and `f64`; on other devices, and for Tree-LSTMs with more than 14 branches, they are tensor operations.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};

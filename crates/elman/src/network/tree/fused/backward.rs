@@ -50,7 +50,7 @@ impl<F: Number> Pass<F> {
             d_results.push(self.columns(&d.c, place.leaves(), 1));
         }
         let size = [place.leaves().len(), hidden];
-        self.equations.leaf.backward(&self.runtime.engine(), size, &arguments, &d_results, &mut [d_arguments]);
+        self.equations.leaf.backward(size, &arguments, &d_results, &mut [d_arguments]);
     }
 
     fn inner_nodes_backward(&self, level: usize, d: &mut Gradient<F>) {
@@ -71,7 +71,7 @@ impl<F: Number> Pass<F> {
             ColumnsMut { values: &mut d_cells, count: cells, stride: cells * hidden },
         ];
         let size = [place.inner.len(), hidden];
-        equations.inner.backward(&self.runtime.engine(), size, &arguments, &d_results, d_arguments);
+        equations.inner.backward(size, &arguments, &d_results, d_arguments);
 
         for (row, d_sums) in d_sums.chunks_exact(gates * hidden).enumerate() {
             let Some(input) = place.input_of_inner(row) else { continue };
@@ -107,7 +107,7 @@ impl<F: Number> Pass<F> {
         let d_results = [Columns { values: &d_kept, count: 1, stride: hidden }];
         let d_arguments = &mut [one(&mut d.forget[below.clone()], hidden), one(&mut d_c, hidden)];
         let equations = self.equations.kept.as_ref().expect("a child-sum Tree-LSTM");
-        equations.backward(&self.runtime.engine(), [place.below.len(), hidden], &arguments, &d_results, d_arguments);
+        equations.backward([place.below.len(), hidden], &arguments, &d_results, d_arguments);
         add(&mut d.c[below.clone()], &d_c);
         let d_forget = &d.forget[below.clone()];
         let weight = tensor(&self.operands[2]).slice_dim(0, own * hidden..(own + 1) * hidden);

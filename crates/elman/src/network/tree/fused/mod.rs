@@ -9,7 +9,6 @@ use super::equations::NodeEquations;
 use super::forest::Place;
 use super::{Branches, Forest};
 use crate::flex::{Number, Operand, Tape, from_vec, is_flex, recorded, slice};
-use crate::runtime::Runtime;
 use crate::tap::Taps;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
@@ -90,7 +89,6 @@ impl<F: Number> Backward<Flex, 4> for Trees<F> {
 #[derive(Debug)]
 struct Pass<F: Number> {
     equations: Arc<NodeEquations>,
-    runtime: Arc<Runtime>,
     forest: Forest,
     places: Vec<Place>,
     /// H.
@@ -145,7 +143,6 @@ impl<F: Number> Pass<F> {
             h: zeros(forest.nodes(), 1),
             c: zeros(if equations.lstm { forest.nodes() } else { 0 }, 1),
             operands,
-            runtime: Runtime::global(),
             forest: forest.clone(),
             places,
             equations,
@@ -169,7 +166,7 @@ impl<F: Number> Pass<F> {
         if lstm {
             results.push(one(&mut self.c[rows], self.hidden));
         }
-        self.equations.leaf.forward(&self.runtime.engine(), size, &arguments, &mut results);
+        self.equations.leaf.forward(size, &arguments, &mut results);
     }
 
     fn inner_nodes(&mut self, level: usize) {
@@ -207,7 +204,7 @@ impl<F: Number> Pass<F> {
         if equations.lstm {
             results.push(one(&mut self.c[rows], hidden));
         }
-        equations.inner.forward(&self.runtime.engine(), size, &arguments, &mut results);
+        equations.inner.forward(size, &arguments, &mut results);
     }
 
     /// What the children of a level's nodes keep in a child-sum Tree-LSTM, child after child.
@@ -226,7 +223,7 @@ impl<F: Number> Pass<F> {
         let arguments = [&self.forget, &self.c].map(|values| self.columns(values, place.below.clone(), 1));
         let equations = self.equations.kept.as_ref().expect("a child-sum Tree-LSTM");
         let size = [place.below.len(), hidden];
-        equations.forward(&self.runtime.engine(), size, &arguments, &mut [one(&mut kept, hidden)]);
+        equations.forward(size, &arguments, &mut [one(&mut kept, hidden)]);
         kept
     }
 
