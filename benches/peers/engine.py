@@ -8,7 +8,8 @@ Every peer runs in a process of its own; they take turns, and a row's figures ar
 measured through its library (Burn module, automatic differentiation, optimiser), the bare engine beside it. A ratio is
 the peer's time over Elman's, or Elman's over the peer's where it says "of it". Results are compared first: standard error
 says how far they agree. PyTorch runs with glibc's allocator as it is and told to keep its pages, with oneDNN and without;
-the best counts. torch.compile needs a C++ compiler. candle is optional: `cargo build --release` in benches/peers/candle.
+the best counts. The last column is what a cache line takes from core to core and back: 60 ns where the cores share a cache, several
+times that where a host has moved them apart, and passes on two threads with it. torch.compile needs a C++ compiler. candle is optional: `cargo build --release` in benches/peers/candle.
 
 The machine must be idle: PyTorch's threads wait for each other, and a second busy process makes it ten times slower.
 """

@@ -21,6 +21,7 @@ class Timed:
 
     side: Side
     turns: list[float] = field(default_factory=list)
+    between: list[float] = field(default_factory=list)  # ns of a cache line from core to core and back, before its turns
     operations: float = 0.0
     bytes: float = 0.0
     ran: str = ""  # the precision, where the work asked for one
@@ -100,6 +101,8 @@ class Bench:
                     continue
                 # The threads of the side before may still spin for work.
                 time.sleep(0.02)
+                if timed is elman and self.threads > 1:
+                    timed.between.append(self.attempt(timed, "between").get("nanoseconds", 0.0))
                 answer = self.attempt(timed, "time", calls=timed.calls, warm=not timed.slow)
                 if answer:
                     timed.turns.append(statistics.median(answer["seconds"]) / timed.side.work.get("steps", 1))

@@ -2,7 +2,7 @@
 
 import statistics
 
-HEAD = ["work", "peer", "elman", "engine", "peer's", "ratio", "bar", "met", "GF/s", "of torch.mm"]
+HEAD = ["work", "peer", "elman", "engine", "peer's", "ratio", "bar", "met", "GF/s", "of torch.mm", "between cores"]
 
 
 def line(cells):
@@ -45,6 +45,7 @@ def lines(row, elman, engine, products, peers):
     own = quantity(elman.value, row.measure)
     bare = [quantity(e.value, row.measure) if e.turns else e.error for e in engine]
     rate, share, result = "", "", []
+    between = f"{statistics.median(elman.between):.0f} ns" if elman.between else ""
     if row.measure == "time" and elman.operations:
         rate = f"{elman.operations / elman.side.work.get('steps', 1) / elman.value / 1e9:.0f}"
     measured = [p for p in products if p.turns]
@@ -56,14 +57,14 @@ def lines(row, elman, engine, products, peers):
             met = "yes" if part >= row.share_at_least else "**no**"
             peak = f"{fastest.operations / fastest.value / 1e9:.0f} GF/s"
             cells = [name, "torch.mm", own, *(bare or [""]), peak, share]
-            result.append(line([*cells, f">= {row.share_at_least:.0%}", met, rate, share]))
+            result.append(line([*cells, f">= {row.share_at_least:.0%}", met, rate, share, between]))
     for peer, settings in peers:
         done = [s for s in settings if s.turns]
         cells = [name, peer.label, own, *(bare or [""])]
         if done:
             best = min(done, key=lambda s: s.value)
-            cells += [quantity(best.value, row.measure), *ratio(elman, peer, best), rate, share]
+            cells += [quantity(best.value, row.measure), *ratio(elman, peer, best), rate, share, between]
         else:
-            cells += [settings[0].error, "", "", "", rate, share]
+            cells += [settings[0].error, "", "", "", rate, share, between]
         result.append(line(cells))
     return result

@@ -8,7 +8,8 @@
 //! * `{"do": "time", "id": "a", "calls": 3, "warm": true}`: one call that is not timed if `warm`, then the seconds of
 //!   each of `calls`;
 //! * `{"do": "memory", "id": "a"}`: how far one call raises the resident memory, in bytes;
-//! * `{"do": "drop", "id": "a"}`.
+//! * `{"do": "drop", "id": "a"}`;
+//! * `{"do": "between"}`: nanoseconds that a cache line takes from one core to another and back.
 //!
 //! A work's `kind` says which file here runs it. The allocator is the `elman` program's.
 
@@ -19,6 +20,8 @@ use std::time::Instant;
 
 mod burn_lstm;
 mod engine;
+#[path = "../../../elman-core/examples/hand_over/mod.rs"]
+mod hand_over;
 mod language_model;
 mod module;
 mod spec;
@@ -78,7 +81,9 @@ fn main() {
     for line in std::io::stdin().lock().lines() {
         let request: Value = serde_json::from_str(&line.expect("a line")).expect("a JSON object");
         let id = request["id"].as_str().unwrap_or_default().to_string();
-        let answer = if request["do"] == "prepare" {
+        let answer = if request["do"] == "between" {
+            json!({ "nanoseconds": hand_over::nanoseconds() })
+        } else if request["do"] == "prepare" {
             let spec = Spec(request["work"].clone());
             let work = prepare(&spec);
             let mut answer = json!({ "operations": work.operations() });
